@@ -1,0 +1,1 @@
+//! SIP without sockets: bytes and time in, bytes and events out.

@@ -1,0 +1,3 @@
+//! A call: its signalling, its media, its life, its record.
+
+pub mod live;

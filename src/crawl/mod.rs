@@ -1,0 +1,3 @@
+//! From what is heard to the tree of a menu: understanding, navigating, remembering.
+
+pub mod tree;

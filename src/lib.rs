@@ -1,0 +1,11 @@
+//! `phoneai` calls a phone number, listens to its menu, presses the keys, and keeps the menu as a
+//! tree.
+
+pub mod api;
+pub mod calls;
+pub mod cli;
+pub mod config;
+pub mod crawl;
+pub mod simulator;
+pub mod speech;
+pub mod store;

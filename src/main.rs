@@ -1,0 +1,5 @@
+//! The `phoneai` command.
+
+fn main() -> std::process::ExitCode {
+    phoneai::cli::main()
+}
