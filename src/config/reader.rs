@@ -343,7 +343,7 @@ impl Section<'_, '_> {
     fn written<T: Setting>(&self, key: &str) -> Written<T> {
         let variable = variable(self.name, key);
         if let Some(text) = self.reader.env.get(&variable) {
-            return self.from_text(text, Origin::Variable(variable));
+            return self.referred(text, Origin::Variable(variable));
         }
         let table = self.reader.root.get(self.name).and_then(|t| t.get_ref().as_table());
         let Some(value) = table.and_then(|table| table.get(key)) else { return Written::Absent };
@@ -355,7 +355,7 @@ impl Section<'_, '_> {
         }
         match value.get_ref() {
             DeValue::String(text) if T::QUOTED || text.starts_with("${") => {
-                self.from_text(text, Origin::File)
+                self.referred(text, Origin::File)
             }
             DeValue::String(text) => match T::from_text(text) {
                 Ok(_) => Written::Wrong {
@@ -378,7 +378,8 @@ impl Section<'_, '_> {
         }
     }
 
-    fn from_text<T: Setting>(&self, text: &str, origin: Origin) -> Written<T> {
+    /// Reads text in which a reference may stand.
+    fn referred<T: Setting>(&self, text: &str, origin: Origin) -> Written<T> {
         let text = match self.reader.resolve(text) {
             Ok(text) => text,
             Err((what, remedy)) => return Written::Wrong { what, remedy },
