@@ -1,0 +1,534 @@
+//! The sections: what can be set, the defaults, and what fits together.
+//!
+//! Each `read` asks for every setting of its section by name; what it does not ask for is unknown.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    reader::Section,
+    secret::Secret,
+    setting::{HostPort, Setting, words},
+};
+
+/// `[api]`: the REST API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Api {
+    /// Address and TCP port to listen on; port 0 takes any that is free.
+    pub listen: SocketAddr,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+    }
+}
+
+impl Api {
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        Self { listen: s.read("listen", Self::default().listen) }
+    }
+}
+
+/// `[sip]`: our own end of the signalling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sip {
+    /// Address and UDP port to listen on; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// The address that peers are told to send to, where it differs from the one we listen on:
+    /// the public address in front of a NAT.
+    pub advertise: Option<IpAddr>,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 5060)), advertise: None }
+    }
+}
+
+impl Sip {
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let sip = Self {
+            listen: s.read("listen", default.listen),
+            advertise: s.read("advertise", default.advertise),
+        };
+        if let Some(ip) = sip.advertise {
+            if ip.is_unspecified() {
+                s.wrong(
+                    "advertise",
+                    format!("is {ip}, which no peer can send to"),
+                    "write the address at which peers reach this machine, or leave it empty",
+                );
+            } else if ip.is_ipv4() != sip.listen.is_ipv4() {
+                s.wrong(
+                    "advertise",
+                    "and sip.listen are of different IP versions",
+                    "use IPv4 for both or IPv6 for both",
+                );
+            }
+        }
+        sip
+    }
+}
+
+/// `[trunk]`: the carrier through which numbers are called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    /// The carrier's SIP server.
+    pub address: HostPort,
+    /// Who we are to it; empty if it knows us by our address.
+    pub username: String,
+    /// The password of `username`.
+    pub password: Option<Secret<String>>,
+    /// The only digest realm to which the password is answered; empty for the first that asks.
+    pub realm: String,
+    /// True if we REGISTER there.
+    pub register: bool,
+    /// The lifetime that we ask for a registration, in seconds.
+    pub expires_s: u32,
+    /// Put before each number that is called, as it is.
+    pub tech_prefix: String,
+    /// The number that we call from; empty to use `username`.
+    pub caller_id: String,
+}
+
+impl Trunk {
+    const DEFAULT_EXPIRES_S: u32 = 600;
+
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Self> {
+        let address: Option<HostPort> = s.read("address", None);
+        let username: String = s.read("username", String::new());
+        let password: Option<Secret<String>> = s.read("password", None);
+        let realm: String = s.read("realm", String::new());
+        let register = s.read("register", false);
+        let expires_s = s.read_in("expires_s", Self::DEFAULT_EXPIRES_S, 60..=86_400);
+        let tech_prefix: String = s.read("tech_prefix", String::new());
+        let caller_id: String = s.read("caller_id", String::new());
+
+        if register && username.is_empty() {
+            s.wrong(
+                "register",
+                "is true, but trunk.username is empty",
+                "write the user name that the carrier gave you, or set trunk.register = false",
+            );
+        }
+        if password.is_some() && username.is_empty() {
+            s.wrong(
+                "password",
+                "is set, but trunk.username is empty",
+                "write the user name that belongs to it",
+            );
+        }
+        if !username.is_empty() && password.is_none() {
+            s.wrong(
+                "username",
+                "is set, but trunk.password is empty",
+                "write the password as ${file:PATH} or set PHONEAI_TRUNK_PASSWORD",
+            );
+        }
+        for (key, text) in [("username", &username), ("realm", &realm)] {
+            if text.chars().any(char::is_control) {
+                s.wrong(key, "has a control character", "remove it");
+            }
+        }
+        let dialled = |c: char| c.is_ascii_digit() || "+*#".contains(c);
+        if !tech_prefix.chars().all(dialled) {
+            s.wrong(
+                "tech_prefix",
+                "has other characters than digits, +, * and #",
+                "write the prefix as the carrier states it, like \"12345678*\"",
+            );
+        }
+        let number = caller_id.strip_prefix('+').unwrap_or(&caller_id);
+        let is_number =
+            (1..=15).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+        if !caller_id.is_empty() && !is_number {
+            s.wrong(
+                "caller_id",
+                "is not a telephone number",
+                "write an optional + and 1 to 15 digits",
+            );
+        }
+        let Some(address) = address else {
+            for (key, set) in [
+                ("username", !username.is_empty()),
+                ("register", register),
+                ("tech_prefix", !tech_prefix.is_empty()),
+            ] {
+                if set {
+                    s.wrong(
+                        key,
+                        "is set, but trunk.address is empty",
+                        "write the carrier's SIP server in trunk.address",
+                    );
+                }
+            }
+            return None;
+        };
+        Some(Self {
+            address,
+            username,
+            password,
+            realm,
+            register,
+            expires_s,
+            tech_prefix,
+            caller_id,
+        })
+    }
+}
+
+/// `[media]`: audio and keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Media {
+    /// The address on which audio is received; `None` for that of `sip.listen`.
+    pub bind: Option<IpAddr>,
+    /// The lowest UDP port for audio.
+    pub port_min: u16,
+    /// The highest.
+    pub port_max: u16,
+    /// How long a key sounds, in milliseconds.
+    pub dtmf_tone_ms: u32,
+    /// The silence after each key, in milliseconds.
+    pub dtmf_gap_ms: u32,
+    /// After how long without a packet in an answered call a warning is logged, in milliseconds.
+    pub no_packets_ms: u32,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            bind: None,
+            port_min: 20_000,
+            port_max: 29_999,
+            dtmf_tone_ms: 100,
+            dtmf_gap_ms: 100,
+            no_packets_ms: 5_000,
+        }
+    }
+}
+
+impl Media {
+    /// Calls that have a place in the port range: an even port for RTP and the odd one above it
+    /// for RTCP each (RFC 3550 §11).
+    pub fn places(&self) -> u32 {
+        let first_even = u32::from(self.port_min).next_multiple_of(2);
+        (u32::from(self.port_max) + 1).saturating_sub(first_even) / 2
+    }
+
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let mut media = Self {
+            bind: s.read("bind", default.bind),
+            port_min: s.read_in("port_min", default.port_min, 1024..=65_534),
+            port_max: s.read_in("port_max", default.port_max, 1025..=65_535),
+            // Q.24 asks receivers for 40 ms and 40 ms; RFC 4733 §2.5.2.2 bounds one event's length.
+            dtmf_tone_ms: s.read_in("dtmf_tone_ms", default.dtmf_tone_ms, 40..=6_000),
+            dtmf_gap_ms: s.read_in("dtmf_gap_ms", default.dtmf_gap_ms, 40..=6_000),
+            no_packets_ms: s.read_in("no_packets_ms", default.no_packets_ms, 500..=60_000),
+        };
+        if media.places() == 0 {
+            let what = format!("is {}, but media.port_max is {}", media.port_min, media.port_max);
+            s.wrong(
+                "port_min",
+                what,
+                "write a range with at least one even port and the odd one above it",
+            );
+            (media.port_min, media.port_max) = (default.port_min, default.port_max);
+        }
+        media
+    }
+}
+
+/// Who turns speech into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The recogniser inside this program.
+    Local,
+}
+
+words!(Engine { "local" => Local });
+
+/// `[speech]`: speech recognition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Speech {
+    /// Who recognises.
+    pub engine: Engine,
+    /// The model of the local recogniser.
+    pub model: String,
+    /// Where models are kept; `None` for the user's cache directory.
+    pub model_dir: Option<PathBuf>,
+    /// Threads that recognise; 0 for one on each core.
+    pub workers: u32,
+    /// Words that are likely, which the recogniser is told before it listens.
+    pub hint: String,
+    /// Seconds of audio that may wait for recognition in each call before some is dropped.
+    pub queue_seconds: u32,
+}
+
+impl Default for Speech {
+    fn default() -> Self {
+        Self {
+            engine: Engine::Local,
+            model: "tiny.en".to_owned(),
+            model_dir: None,
+            workers: 0,
+            hint: String::new(),
+            queue_seconds: 60,
+        }
+    }
+}
+
+impl Speech {
+    /// Most characters of a hint: the recogniser reads at most 223 tokens of it.
+    const MAX_HINT: usize = 600;
+
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let speech = Self {
+            engine: s.read("engine", default.engine),
+            model: s.read("model", default.model),
+            model_dir: s.read("model_dir", default.model_dir),
+            workers: s.read_in("workers", default.workers, 0..=256),
+            hint: s.read("hint", default.hint),
+            queue_seconds: s.read_in("queue_seconds", default.queue_seconds, 5..=600),
+        };
+        if speech.model != "tiny.en" {
+            s.wrong("model", "is not a model that this build knows", "write \"tiny.en\"");
+        }
+        let length = speech.hint.chars().count();
+        if length > Self::MAX_HINT {
+            let what =
+                format!("has {length} characters, of which at most {} count", Self::MAX_HINT);
+            s.wrong("hint", what, "shorten it to the words that matter most");
+        }
+        speech
+    }
+}
+
+/// `[crawl]`: how numbers are called and menus explored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crawl {
+    /// Silence after speech that ends a prompt, in milliseconds.
+    pub silence_ms: u32,
+    /// How long nothing may be said before a call is given up, in milliseconds.
+    pub no_speech_ms: u32,
+    /// Most keys on the way to a menu; what lies deeper is not explored.
+    pub max_depth: u32,
+    /// Calls without anything new after which a scan ends.
+    pub max_attempt: u32,
+    /// The longest that one call may take, in seconds from the answer.
+    pub max_call_seconds: u32,
+    /// Calls at a time, each to another number.
+    pub max_concurrent_calls: u32,
+    /// The pause before an unfinished number is called again, in seconds; it doubles with each
+    /// call without anything new.
+    pub retry_first_seconds: u32,
+    /// The longest that it grows to.
+    pub retry_max_seconds: u32,
+}
+
+impl Default for Crawl {
+    fn default() -> Self {
+        Self {
+            silence_ms: 5_000,
+            no_speech_ms: 30_000,
+            max_depth: 8,
+            max_attempt: 10,
+            max_call_seconds: 900,
+            max_concurrent_calls: 4,
+            retry_first_seconds: 5,
+            retry_max_seconds: 3_600,
+        }
+    }
+}
+
+impl Crawl {
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let crawl = Self {
+            silence_ms: s.read_in("silence_ms", default.silence_ms, 500..=60_000),
+            no_speech_ms: s.read_in("no_speech_ms", default.no_speech_ms, 2_000..=300_000),
+            max_depth: s.read_in("max_depth", default.max_depth, 1..=32),
+            max_attempt: s.read_in("max_attempt", default.max_attempt, 1..=1_000),
+            max_call_seconds: s.read_in("max_call_seconds", default.max_call_seconds, 30..=14_400),
+            max_concurrent_calls: s.read_in(
+                "max_concurrent_calls",
+                default.max_concurrent_calls,
+                1..=1_000,
+            ),
+            retry_first_seconds: s.read_in(
+                "retry_first_seconds",
+                default.retry_first_seconds,
+                1..=86_400,
+            ),
+            retry_max_seconds: s.read_in(
+                "retry_max_seconds",
+                default.retry_max_seconds,
+                1..=604_800,
+            ),
+        };
+        if crawl.silence_ms >= crawl.no_speech_ms {
+            let what = format!(
+                "is {}, not less than crawl.no_speech_ms, which is {}",
+                crawl.silence_ms, crawl.no_speech_ms
+            );
+            s.wrong(
+                "silence_ms",
+                what,
+                "make it the smaller of the two, or no prompt ever ends before its call",
+            );
+        }
+        if u64::from(crawl.max_call_seconds) * 1_000 <= u64::from(crawl.no_speech_ms) {
+            let what = format!(
+                "is {}, not longer than crawl.no_speech_ms, which is {} ms",
+                crawl.max_call_seconds, crawl.no_speech_ms
+            );
+            s.wrong("max_call_seconds", what, "let a call take longer than that");
+        }
+        if crawl.retry_first_seconds > crawl.retry_max_seconds {
+            let what = format!(
+                "is {}, more than crawl.retry_max_seconds, which is {}",
+                crawl.retry_first_seconds, crawl.retry_max_seconds
+            );
+            s.wrong("retry_first_seconds", what, "make the first pause the shorter one");
+        }
+        crawl
+    }
+}
+
+/// `[store]`: where everything is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Store {
+    /// The directory of the database and the recordings.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("phoneai-data") }
+    }
+}
+
+impl Store {
+    /// A directory with the model, the database and recordings of a few hundred calls fits; the
+    /// name must not be empty, which would be wherever the service happens to be started.
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let store = Self { data_dir: s.read("data_dir", Self::default().data_dir) };
+        if store.data_dir == Path::new("") {
+            s.wrong(
+                "data_dir",
+                "is empty",
+                "write the directory that is to hold the database and the recordings",
+            );
+        } else if store.data_dir.exists() && !store.data_dir.is_dir() {
+            s.wrong(
+                "data_dir",
+                "is not a directory",
+                "name a directory, or a path that does not exist yet",
+            );
+        }
+        store
+    }
+}
+
+/// `[recording]`: audio on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// True if each call, and each menu by itself, is kept as a WAV file.
+    pub enabled: bool,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Recording {
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        Self { enabled: s.read("enabled", Self::default().enabled) }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people; in colour on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+words!(LogFormat { "text" => Text, "json" => Json });
+
+/// `[log]`: what is written to standard error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// The least level, for all or by module: `info`, `info,phoneai_sip=debug`.
+    pub level: String,
+    /// The form of the lines.
+    pub format: LogFormat,
+    /// True if telephone numbers are hidden.
+    pub redact_numbers: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text, redact_numbers: false }
+    }
+}
+
+impl Log {
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let log = Self {
+            level: s.read("level", default.level),
+            format: s.read("format", default.format),
+            redact_numbers: s.read("redact_numbers", default.redact_numbers),
+        };
+        if let Err(e) = crate::log::filter(&log.level) {
+            s.wrong("level", format!("is not understood: {e}"), "write error, warn, info, debug or trace, alone or as in \"info,phoneai_sip=debug\"");
+        }
+        log
+    }
+}
+
+/// `[simulator]`: the simulated carrier of `phoneai simulate` and `phoneai demo`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Simulator {
+    /// Address and UDP port of its trunk; port 0 takes any that is free.
+    pub listen: SocketAddr,
+    /// The directory of the menus and their recordings.
+    pub menus: PathBuf,
+}
+
+impl Default for Simulator {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5070)),
+            menus: PathBuf::from("sample_audio"),
+        }
+    }
+}
+
+impl Simulator {
+    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
+        let default = Self::default();
+        let simulator = Self {
+            listen: s.read("listen", default.listen),
+            menus: s.read("menus", default.menus),
+        };
+        if !simulator.listen.ip().is_loopback() {
+            s.doubtful(
+                "listen",
+                format!("is {}, which strangers may reach", simulator.listen.ip()),
+                "it is made for tests on this machine; use 127.0.0.1",
+            );
+        }
+        simulator
+    }
+}
