@@ -29,8 +29,11 @@ pub enum Heard {
     Speech(SpeechEvent),
     /// The keys asked for last have been sent completely.
     KeysSent,
-    /// The far end ended the call.
+    /// The far end ended the call. Words of what was said before may still follow.
     HungUp,
+    /// Everything that was said has been recognised, or never will be: nothing follows. Only what
+    /// is to be stored or told is still done.
+    Closed,
 }
 
 /// What a pilot wants done; done in order, and each completely before the next.
