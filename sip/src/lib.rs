@@ -1,1 +1,3 @@
 //! SIP without sockets: bytes and time in, bytes and events out.
+
+pub mod message;
