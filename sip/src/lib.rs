@@ -1,4 +1,5 @@
 //! SIP without sockets: bytes and time in, bytes and events out.
 
+pub mod auth;
 pub mod message;
 pub mod sdp;

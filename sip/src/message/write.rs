@@ -158,6 +158,11 @@ impl Request {
         self.body = body.into();
     }
 
+    /// The body; empty if there is none.
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The headers.
     pub fn headers(&self) -> &Headers {
         &self.headers
@@ -269,6 +274,11 @@ impl Response {
         self
     }
 
+    /// The body; empty if there is none.
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The headers.
     pub fn headers(&self) -> &Headers {
         &self.headers
@@ -370,7 +380,7 @@ fn escape_uri(uri: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(uri.len());
     for byte in uri {
-        if *byte > b' ' && *byte < 0x7f && !matches!(byte, b'<' | b'>') {
+        if *byte > b' ' && *byte < 0x7f && !matches!(byte, b'<' | b'>' | b'"' | b'\\') {
             out.push(*byte);
         } else {
             out.push(b'%');
