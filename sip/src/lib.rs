@@ -2,4 +2,5 @@
 
 pub mod auth;
 pub mod message;
+pub mod registrar;
 pub mod sdp;

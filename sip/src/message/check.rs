@@ -42,7 +42,13 @@ pub(super) fn check(message: &Message<'_>) -> Result<(), ParseError> {
                 let at = message.header(Name::CSeq).map_or(0, |v| lex::offset_in(message.bytes, v));
                 return Err(ParseError::new(Kind::MethodMismatch, at).within(Name::CSeq));
             }
-            Uri::parse(uri).map_err(|e| e.shifted(lex::offset_in(message.bytes, uri)))?;
+            let at = lex::offset_in(message.bytes, uri);
+            let uri = Uri::parse(uri).map_err(|e| e.shifted(at))?;
+            // §19.1.1: headers may not stand in a Request-URI; obeying them would let anyone
+            // write Route or From for us.
+            if !uri.headers().is_empty() {
+                return Err(ParseError::new(Kind::Uri, at));
+            }
         }
     }
     Ok(())
