@@ -329,3 +329,112 @@ pub fn ended(events: &[CallEvent]) -> Ended {
     assert_eq!(ends.next(), None, "a call ends once");
     end
 }
+
+/// The value of the first header of that name.
+pub fn header(message: &Sent, name: &str) -> String {
+    let text = message.text();
+    let found = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+    found.unwrap_or_default().to_owned()
+}
+
+/// A response that a peer without endpoint writes by hand. `headers` are whole lines with CRLF.
+pub fn reply(request: &Sent, status: &str, tag: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut to = header(request, "To");
+    if !tag.is_empty() && !to.contains(";tag=") {
+        to.push_str(&format!(";tag={tag}"));
+    }
+    let mut bytes = format!(
+        "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {to}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         {headers}Content-Length: {}\r\n\r\n",
+        header(request, "Via"),
+        header(request, "From"),
+        header(request, "Call-ID"),
+        header(request, "CSeq"),
+        body.len(),
+    )
+    .into_bytes();
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// A request that a peer without endpoint writes by hand.
+pub struct Raw {
+    pub method: &'static str,
+    pub from_host: u8,
+    pub branch: String,
+    pub from: String,
+    pub to: String,
+    pub call_id: String,
+    pub cseq: u32,
+    pub headers: String,
+    pub body: Vec<u8>,
+}
+
+impl Raw {
+    /// A request outside of dialogs from `from_host`.
+    pub fn new(method: &'static str, from_host: u8) -> Self {
+        Self {
+            method,
+            from_host,
+            branch: "z9hG4bKraw1".to_owned(),
+            from: "<sip:raw@example.net>;tag=raw".to_owned(),
+            to: "<sip:1001@example.net>".to_owned(),
+            call_id: "raw-call".to_owned(),
+            cseq: 1,
+            headers: String::new(),
+            body: Vec::new(),
+        }
+    }
+
+    pub fn bytes(&self, uri: &str) -> Vec<u8> {
+        let peer = address(self.from_host);
+        let mut bytes = format!(
+            "{} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {peer};branch={};rport\r\nMax-Forwards: 70\r\n\
+             From: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {}\r\nContact: <sip:raw@{peer}>\r\n\
+             {}Content-Length: {}\r\n\r\n",
+            self.method,
+            self.branch,
+            self.from,
+            self.to,
+            self.call_id,
+            self.cseq,
+            self.method,
+            self.headers,
+            self.body.len(),
+        )
+        .into_bytes();
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+impl Net {
+    /// Sends a hand-written request to a host.
+    pub fn send_raw(&mut self, raw: &Raw, to: u8) {
+        let bytes = raw.bytes(&format!("sip:1001@{}", address(to)));
+        self.send(address(raw.from_host), address(to), bytes);
+    }
+
+    /// Answers a request by hand.
+    pub fn reply_raw(&mut self, request: &Sent, status: &str, tag: &str, sdp: &[u8]) {
+        let contact = format!("Contact: <sip:phone-{tag}@{}>\r\n", request.to);
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let bytes = reply(request, status, tag, &format!("{contact}{kind}"), sdp);
+        self.send(request.to, request.from, bytes);
+    }
+
+    /// What has arrived at addresses without endpoint since the last time.
+    pub fn arrived(&mut self) -> Vec<Sent> {
+        self.run_ms(20);
+        std::mem::take(&mut self.outside)
+    }
+
+    /// The only message that arrived outside whose first line begins with `start`.
+    pub fn arrived_one(&mut self, start: &str) -> Sent {
+        let arrived = self.arrived();
+        let mut found = arrived.iter().filter(|sent| sent.line().starts_with(start));
+        let first = found.next().unwrap_or_else(|| panic!("no {start} among {arrived:#?}"));
+        assert!(found.next().is_none(), "more than one {start}");
+        first.clone()
+    }
+}
