@@ -7,9 +7,10 @@
 //!
 //! From the wire inwards: `socket` drives one `stream` per call on the media threads; a stream
 //! keeps strangers out (`peer`), puts packets in order (`jitter`), decodes them ([`codec`]),
-//! fills what is missing (`conceal`) and sends and receives digits (`dtmf`).
+//! fills what is missing (`conceal`) and sends and receives digits ([`dtmf`]).
 
 pub mod codec;
+pub mod dtmf;
 pub mod rtcp;
 pub mod rtp;
 
