@@ -6,11 +6,16 @@
 //! dBov (0 dBov is the mean square of a full-scale square wave, so a full-scale sine is −3 dBov).
 //!
 //! From the wire inwards: `socket` drives one `stream` per call on the media threads; a stream
-//! keeps strangers out (`peer`), puts packets in order (`jitter`), decodes them ([`codec`]),
-//! fills what is missing (`conceal`) and sends and receives digits ([`dtmf`]).
+//! keeps strangers out ([`peer`]), puts packets in order ([`jitter`]), decodes them ([`codec`]),
+//! fills what is missing ([`conceal`]) and sends and receives digits ([`dtmf`]).
 
 pub mod codec;
+pub mod conceal;
 pub mod dtmf;
+pub mod jitter;
+pub mod noise;
+pub mod peer;
+pub mod reception;
 pub mod rtcp;
 pub mod rtp;
 
