@@ -5,7 +5,7 @@
 //! [`SAMPLE_RATE`]. Times are milliseconds since the stream was opened ([`StreamMs`]), levels are
 //! dBov (0 dBov is the mean square of a full-scale square wave, so a full-scale sine is −3 dBov).
 //!
-//! From the wire inwards: `socket` drives one `stream` per call on the media threads; a stream
+//! From the wire inwards: [`socket`] drives one [`stream`] per call on the media threads; a stream
 //! keeps strangers out ([`peer`]), puts packets in order ([`jitter`]), decodes them ([`codec`]),
 //! fills what is missing ([`conceal`]) and sends and receives digits ([`dtmf`]).
 
@@ -18,6 +18,8 @@ pub mod peer;
 pub mod reception;
 pub mod rtcp;
 pub mod rtp;
+pub mod socket;
+pub mod stream;
 
 /// Samples in a second of everything that is heard and sent.
 pub const SAMPLE_RATE: u32 = 8000;
