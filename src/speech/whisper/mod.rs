@@ -1,0 +1,4 @@
+//! Whisper in pure Rust.
+
+pub mod linear;
+pub mod math;
