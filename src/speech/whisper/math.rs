@@ -61,7 +61,6 @@ pub fn gelu(values: &mut [f32]) {
 }
 
 /// Makes each row a distribution: exponentials that sum to 1. `scale` multiplies what goes in.
-/// A row that is not finite becomes zeros rather than spreading.
 pub fn softmax(rows: &mut [f32], columns: usize, scale: f32) {
     Arch::new().dispatch(
         #[inline(always)]
