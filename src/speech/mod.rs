@@ -4,6 +4,9 @@
 //! confidence on the same clock. A recogniser may fail, lag or lose audio; it says so with a
 //! [`SpeechEvent`] and never ends a call.
 
+pub mod activity;
+pub mod cutter;
+pub mod local;
 pub mod model;
 pub mod whisper;
 
