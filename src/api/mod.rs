@@ -1,1 +1,109 @@
-//! See the module's owner.
+//! The REST API: the endpoints of the service that phoneai replaces, to the byte, and `/api/v2`.
+//!
+//! [`v1`] answers everything but the paths of `/api/v2` and `/healthz`, because its rules (which
+//! path is found, in which order a request is checked, what an error looks like) are not those of
+//! a router.
+
+mod auth;
+mod server;
+mod v1;
+pub mod v2;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::{Semaphore, watch};
+use uuid::Uuid;
+
+pub use self::server::serve;
+use crate::{
+    calls::live::Live,
+    store::{Store, UserId},
+};
+
+/// What the API asks of the part that places calls.
+pub trait Switch: Send + Sync {
+    /// Whether a call could be placed now: the trunk is registered and the line is not closed.
+    fn ready(&self) -> bool;
+
+    /// A scan became due; the scheduler looks at the database again.
+    fn wake(&self);
+
+    /// Places one call that serves no scan, and returns its id at once; what becomes of it is told
+    /// by [`Live`] and kept in its record.
+    fn dial(&self, request: CallRequest) -> Result<Uuid, DialError>;
+}
+
+/// One call that a client asks for. Both numbers are checked: a `+` or none, and 1 to 15 digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRequest {
+    /// What to dial.
+    pub number: String,
+    /// From which number; `None` means the configured one.
+    pub caller_id: Option<String>,
+    /// Who asks.
+    pub asked_by: UserId,
+}
+
+/// Why a call was not placed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// There is no trunk now.
+    #[error("the switch is not connected to its trunk; try again later")]
+    NotReady,
+    /// All lines are taken.
+    #[error("all {0} lines are busy; try again when a call has ended")]
+    Busy(usize),
+    /// The switch's rules forbid this call; the text says why.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Watchers of live events at a time; each holds a connection for as long as it likes.
+const MAX_WATCHERS: usize = 256;
+
+/// Everything that a request may need; copies share it.
+#[derive(Clone)]
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    switch: Arc<dyn Switch>,
+    live: Live,
+    watchers: Arc<Semaphore>,
+    /// True when the service ends: streams that never end by themselves end then.
+    closing: watch::Sender<bool>,
+}
+
+impl Api {
+    /// The API on top of a database, a switch, and the place where calls tell what happens.
+    pub fn new(store: Store, switch: Arc<dyn Switch>, live: Live) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            switch,
+            live,
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            closing: watch::Sender::new(false),
+        }))
+    }
+
+    /// The service that answers requests; see [`serve`] for the one that also has connections.
+    pub fn router(&self) -> Router {
+        v2::routes().fallback(v1::answer).with_state(self.clone())
+    }
+
+    fn store(&self) -> &Store {
+        &self.0.store
+    }
+}
+
+/// Whether this can be dialled or shown as the caller: a `+` or none, and 1 to 15 digits (the
+/// length that E.164 allows). That is also what keeps it from becoming anything else in a SIP
+/// message. Extensions have such names too.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    (1..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}

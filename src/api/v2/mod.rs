@@ -1,0 +1,78 @@
+//! The API for new clients, and for our own command line: resources, status codes as HTTP means
+//! them, errors as `application/problem+json` (RFC 9457).
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /api/v2/events?number=N` | server-sent events, see [`events`] |
+//! | `POST /api/v2/calls` `{"number", "caller_id"?}` | 202 `{"id"}` and `Location` |
+//! | `GET /api/v2/calls/{id}` | a call's record |
+//! | `GET /api/v2/numbers/{number}/tree` | [`tree::TreeView`] |
+//! | `GET /healthz` | 200 or 503, without a token |
+
+mod calls;
+pub mod events;
+mod problem;
+pub mod tree;
+
+use axum::{
+    Json, Router,
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use serde_json::json;
+
+use self::problem::Problem;
+use super::{Api, auth};
+use crate::store::Authenticated;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/api/v2/events", get(events::events))
+        .route("/api/v2/calls", post(calls::dial))
+        .route("/api/v2/calls/{id}", get(calls::show))
+        .route("/api/v2/numbers/{number}/tree", get(tree::tree))
+        .route("/api/v2/{*rest}", axum::routing::any(nothing_here))
+}
+
+/// Whether the service can work: the database answers. The switch is told, but a trunk that is
+/// away is no reason to restart the service.
+async fn healthz(State(api): State<Api>) -> Response {
+    let switch = if api.0.switch.ready() { "ready" } else { "not ready" };
+    match api.store().ping().await {
+        Ok(()) => Json(json!({"status": "ok", "switch": switch})).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "The database does not answer.");
+            let body = Json(json!({"status": "database does not answer", "switch": switch}));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+    }
+}
+
+async fn nothing_here(_who: Who) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address")
+}
+
+/// Who sent the request; a handler that takes it is closed to strangers.
+pub(crate) struct Who(pub(crate) Authenticated);
+
+impl FromRequestParts<Api> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        match auth::authenticate(api.store(), &parts.headers).await? {
+            Ok(who) => Ok(Self(who)),
+            Err(auth::Fault::Inactive) => {
+                Err(Problem::new(StatusCode::FORBIDDEN, auth::Fault::Inactive.detail()))
+            }
+            Err(fault) => Err(Problem::new(StatusCode::UNAUTHORIZED, fault.detail())),
+        }
+    }
+}
+
+/// A time as RFC 3339 has it, in UTC.
+fn rfc3339(time: crate::store::Time) -> Option<String> {
+    jiff::Timestamp::from_microsecond(time.0).ok().map(|t| t.to_string())
+}

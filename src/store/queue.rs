@@ -1,0 +1,607 @@
+//! The queue of calls to be placed: it is the scans that are due.
+//!
+//! A worker leases a scan, places its call, and says how it went. A worker that dies leaves a
+//! lease that ends by itself, or is taken back when the worker starts again under the same name;
+//! the scan is due again and its half-made call is marked as aborted.
+
+use std::time::Duration;
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{NumberId, ScanId, Store, StoreError, Time, UserId, Write, next_id};
+
+/// A scan's status as clients of the REST API know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanStatus {
+    /// Waits for its next call.
+    Pending,
+    /// Its call is being placed.
+    Calling,
+    /// Its call was answered and listens.
+    Answered,
+    /// Its latest call is over; more may follow.
+    Processed,
+    /// Nothing is left to explore.
+    Success,
+    /// It was given up.
+    Failed,
+}
+
+impl ScanStatus {
+    /// As it is stored.
+    pub(super) fn code(self) -> i64 {
+        match self {
+            Self::Pending => 0,
+            Self::Calling => 1,
+            Self::Answered => 2,
+            Self::Processed => 3,
+            Self::Success => 4,
+            Self::Failed => 5,
+        }
+    }
+
+    /// From how it is stored; the table admits no other codes.
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Pending, Self::Calling, Self::Answered, Self::Processed, Self::Success, Self::Failed]
+            .into_iter()
+            .find(|s| s.code() == code)
+    }
+
+    /// As clients read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Calling => "Calling",
+            Self::Answered => "Answered",
+            Self::Processed => "Processed",
+            Self::Success => "Success",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// Which scan a request for a crawl means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New {
+    /// The unfinished one; a fresh one when the last is complete or there is none.
+    Fresh,
+    /// The unfinished one only; the first one when the number was never scanned.
+    Continue,
+    /// A fresh one in any case.
+    Force,
+}
+
+/// A request that a number be crawled.
+#[derive(Clone, Debug)]
+pub struct CrawlRequest {
+    /// The number exactly as the client wrote it.
+    pub number: String,
+    /// Whose number it is; `None` keeps what is known.
+    pub business_name: Option<String>,
+    /// From which number to call; `None` means the configured one.
+    pub caller_id: Option<String>,
+    /// Which scan is meant.
+    pub new: New,
+    /// Who asks.
+    pub asked_by: Option<UserId>,
+}
+
+/// What came of a request for a crawl.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CrawlAnswer {
+    /// A call is due now, or runs already.
+    Queued {
+        /// The scan that it serves.
+        scan: ScanId,
+        /// The call's id.
+        call_uuid: Uuid,
+    },
+    /// The last scan is complete, and a fresh one was not asked for.
+    CompletedAlready,
+}
+
+/// A scan whose next call is to be placed now, by whoever leased it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanJob {
+    /// The scan.
+    pub scan: ScanId,
+    /// The number's row.
+    pub number_id: NumberId,
+    /// What to dial.
+    pub number: String,
+    /// From which number; `None` means the configured one.
+    pub caller_id: Option<String>,
+    /// The call's id, given out to the client who asked for it.
+    pub call_uuid: Uuid,
+    /// Who asked.
+    pub asked_by: Option<UserId>,
+    /// Calls to this number so far.
+    pub attempt: u32,
+    /// Calls in a row that brought nothing new; the base of the backoff.
+    pub calls_without_news: u32,
+    /// When so many calls in a row bring nothing new, the scan is given up.
+    pub max_attempt: u32,
+}
+
+/// How a call of a scan went.
+#[derive(Clone, Debug, Default)]
+pub struct CallOutcome {
+    /// Whether something was learned that was not known.
+    pub news: bool,
+    /// Whether nothing is left to explore.
+    pub complete: bool,
+    /// Why the call, or the scan, ended, in one line.
+    pub reason: String,
+    /// The SIP status that refused the call, if one did.
+    pub sip_status: Option<u16>,
+    /// From the answer to the end; `None` if it was not answered.
+    pub talked: Option<Duration>,
+}
+
+/// What a call's end means for its scan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AfterCall {
+    /// Nothing is left to explore.
+    Complete,
+    /// Another call is due at this time.
+    Again(Time),
+    /// No more calls are placed until somebody asks.
+    GivenUp {
+        /// Why, in one line.
+        reason: String,
+    },
+}
+
+/// What was found of an earlier life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Scans that were being worked on; they are due again, or were given up.
+    pub scans: u64,
+    /// Calls that were in flight; they are marked as aborted.
+    pub calls: u64,
+}
+
+/// So many calls in a row without news end a scan, unless the number says otherwise.
+pub(super) const MAX_ATTEMPT: i64 = 10;
+
+impl Store {
+    /// Takes a request for a crawl: the number is made or updated, and retried by itself from now
+    /// on, even when the answer is [`CrawlAnswer::CompletedAlready`].
+    ///
+    /// An unfinished scan that was given up starts to count its calls anew. A scan that is
+    /// replaced by a forced one is given up; a call that it has in progress is not cut.
+    pub async fn request_crawl(&self, request: CrawlRequest) -> Result<CrawlAnswer, StoreError> {
+        let now = self.now();
+        let mut tx = self.begin_write().await?;
+        let number = upsert_number(&mut tx, &request, now).await?;
+        let newest = sqlx::query(
+            "SELECT id, completed, call_uuid, next_call_at, lease_owner FROM scans
+             WHERE number_id = $1 ORDER BY id DESC LIMIT 1",
+        )
+        .bind(number)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let answer = match (newest, request.new) {
+            (Some(scan), New::Fresh | New::Continue)
+                if !scan.try_get::<bool, _>("completed")? =>
+            {
+                continue_scan(&mut tx, &scan, number, &request, now).await?
+            }
+            (Some(_), New::Continue) => {
+                sqlx::query("UPDATE numbers SET completed = TRUE WHERE id = $1")
+                    .bind(number)
+                    .execute(&mut *tx)
+                    .await?;
+                CrawlAnswer::CompletedAlready
+            }
+            (_, New::Fresh | New::Continue | New::Force) => {
+                start_scan(&mut tx, number, &request, now).await?
+            }
+        };
+        tx.commit().await?;
+        Ok(answer)
+    }
+
+    /// The scan whose call is due longest, leased to `owner` until `lease` from now; `None` when
+    /// none is due. A number never has two leased scans.
+    ///
+    /// Also ends leases that ran out, as [`Store::recover`] does.
+    pub async fn lease_next(
+        &self,
+        owner: &str,
+        lease: Duration,
+    ) -> Result<Option<ScanJob>, StoreError> {
+        let now = self.now();
+        // An idle worker asks often; asking must not cost a commit.
+        if self.next_due().await?.is_none_or(|due| due > now) {
+            return Ok(None);
+        }
+        let mut tx = self.begin_write().await?;
+        release(&mut tx, Leases::EndedBy(now), now).await?;
+        let row = sqlx::query(
+            "UPDATE scans
+             SET lease_owner = $1, lease_until = $2, call_uuid = COALESCE(call_uuid, $3),
+                 status = $4, updated_at = $5
+             WHERE lease_owner IS NULL AND id = (
+                 SELECT s.id FROM scans s
+                 WHERE s.next_call_at <= $5 AND s.lease_owner IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM scans o
+                                   WHERE o.number_id = s.number_id AND o.lease_owner IS NOT NULL)
+                 ORDER BY s.next_call_at, s.id LIMIT 1)
+             RETURNING id, number_id, caller_id, call_uuid, asked_by",
+        )
+        .bind(owner)
+        .bind(now.after(lease).0)
+        .bind(Uuid::new_v4().to_string())
+        .bind(ScanStatus::Calling.code())
+        .bind(now.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let job = match row {
+            Some(row) => Some(job(&mut tx, &row).await?),
+            None => None,
+        };
+        tx.commit().await?;
+        Ok(job)
+    }
+
+    /// Keeps a lease until `lease` from now.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when it ran out and was taken back: the call must end, and what it
+    /// learns after this must not be stored.
+    pub async fn renew_lease(&self, job: &ScanJob, lease: Duration) -> Result<(), StoreError> {
+        let kept = sqlx::query(
+            "UPDATE scans SET lease_until = $1
+             WHERE id = $2 AND call_uuid = $3 AND lease_owner IS NOT NULL",
+        )
+        .bind(self.now().after(lease).0)
+        .bind(job.scan.0)
+        .bind(job.call_uuid.to_string())
+        .execute(&self.writer)
+        .await?;
+        if kept.rows_affected() == 0 {
+            return Err(StoreError::LeaseLost(job.scan.0));
+        }
+        Ok(())
+    }
+
+    /// Takes back what `owner` had leased in an earlier life, and all leases that ran out. To be
+    /// called at start, before anything is leased.
+    pub async fn recover(&self, owner: &str) -> Result<Recovered, StoreError> {
+        let now = self.now();
+        let mut tx = self.begin_write().await?;
+        let mut recovered = release(&mut tx, Leases::Of(owner), now).await?;
+        let ended = release(&mut tx, Leases::EndedBy(now), now).await?;
+        // Calls that served no scan have no lease; with the directory to ourselves, whoever placed
+        // them is gone.
+        let stray = sqlx::query(
+            "UPDATE calls SET state = 'aborted', ended_at = $1, reason = $2
+             WHERE ended_at IS NULL AND scan_id IS NULL",
+        )
+        .bind(now.0)
+        .bind(ABORTED)
+        .execute(&mut *tx)
+        .await?;
+        recovered.scans += ended.scans;
+        recovered.calls += ended.calls + stray.rows_affected();
+        tx.commit().await?;
+        Ok(recovered)
+    }
+
+    /// The end of a scan's call: frees the scan, counts, and decides whether it is called again, at
+    /// `next_call_at`. Closes the call's record if there is one.
+    ///
+    /// It is not called again when it is complete, when a newer scan of the number exists, when
+    /// the number is not retried by itself, when so many calls in a row as the number allows
+    /// brought nothing new, or when `next_call_at` is `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when the lease was taken back; the outcome is not counted.
+    pub async fn finish_call(
+        &self,
+        job: &ScanJob,
+        outcome: &CallOutcome,
+        next_call_at: Option<Time>,
+    ) -> Result<AfterCall, StoreError> {
+        let now = self.now();
+        let mut tx = self.begin_write().await?;
+        let held = sqlx::query_scalar::<_, i64>(
+            "SELECT 1 FROM scans WHERE id = $1 AND call_uuid = $2 AND lease_owner IS NOT NULL",
+        )
+        .bind(job.scan.0)
+        .bind(job.call_uuid.to_string())
+        .fetch_optional(&mut *tx)
+        .await?;
+        if held.is_none() {
+            return Err(StoreError::LeaseLost(job.scan.0));
+        }
+        super::calls::close(&mut tx, job.call_uuid, outcome, now).await?;
+        let after = end_call(&mut tx, job.scan, outcome, next_call_at, now).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// When the next call is due, or the next lease ends; `None` when nothing waits. Not in the
+    /// future: [`Store::lease_next`] has something to do.
+    pub async fn next_due(&self) -> Result<Option<Time>, StoreError> {
+        let due: Option<i64> = sqlx::query_scalar(
+            "SELECT MIN(CASE WHEN s.lease_owner IS NULL THEN s.next_call_at ELSE s.lease_until END)
+             FROM scans s
+             WHERE s.next_call_at IS NOT NULL
+               AND (s.lease_owner IS NOT NULL OR NOT EXISTS (
+                   SELECT 1 FROM scans o
+                   WHERE o.number_id = s.number_id AND o.lease_owner IS NOT NULL))",
+        )
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(due.map(Time))
+    }
+}
+
+const ABORTED: &str = "the service stopped during the call";
+
+async fn upsert_number(
+    tx: &mut Write,
+    request: &CrawlRequest,
+    now: Time,
+) -> Result<i64, StoreError> {
+    let new_id = next_id(tx, "numbers").await?;
+    let id = sqlx::query_scalar(
+        "INSERT INTO numbers (id, number, business_name, retry_auto, max_attempt, attempt,
+                              calls_without_news, completed, created_at, updated_at)
+         VALUES ($1, $2, $3, TRUE, $4, 0, 0, FALSE, $5, $5)
+         ON CONFLICT (number) WHERE duplicate_of IS NULL DO UPDATE
+         SET retry_auto = TRUE,
+             business_name = COALESCE(excluded.business_name, numbers.business_name),
+             updated_at = excluded.updated_at
+         RETURNING id",
+    )
+    .bind(new_id)
+    .bind(&request.number)
+    .bind(request.business_name.as_deref().filter(|name| !name.is_empty()))
+    .bind(MAX_ATTEMPT)
+    .bind(now.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+async fn start_scan(
+    tx: &mut Write,
+    number: i64,
+    request: &CrawlRequest,
+    now: Time,
+) -> Result<CrawlAnswer, StoreError> {
+    sqlx::query(
+        "UPDATE scans SET next_call_at = NULL, call_uuid = NULL, status = $1, reason = $2,
+                          updated_at = $3
+         WHERE number_id = $4 AND next_call_at IS NOT NULL AND lease_owner IS NULL",
+    )
+    .bind(ScanStatus::Failed.code())
+    .bind(REPLACED)
+    .bind(now.0)
+    .bind(number)
+    .execute(&mut **tx)
+    .await?;
+    let attempt: i64 = sqlx::query_scalar(
+        "UPDATE numbers SET completed = FALSE, calls_without_news = 0 WHERE id = $1
+         RETURNING attempt",
+    )
+    .bind(number)
+    .fetch_one(&mut **tx)
+    .await?;
+    let (id, call_uuid) = (next_id(tx, "scans").await?, Uuid::new_v4());
+    sqlx::query(
+        "INSERT INTO scans (id, number_id, status, attempt, completed, caller_id, asked_by,
+                            call_uuid, next_call_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, FALSE, $5, $6, $7, $8, $8, $8)",
+    )
+    .bind(id)
+    .bind(number)
+    .bind(ScanStatus::Pending.code())
+    .bind(attempt)
+    .bind(&request.caller_id)
+    .bind(request.asked_by.map(|u| u.0))
+    .bind(call_uuid.to_string())
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await?;
+    Ok(CrawlAnswer::Queued { scan: ScanId(id), call_uuid })
+}
+
+const REPLACED: &str = "a newer scan of the number was asked for";
+
+/// Makes the next call of an unfinished scan due now. A call that runs or waits keeps its id, so
+/// that a client who was told it still finds it.
+async fn continue_scan(
+    tx: &mut Write,
+    scan: &SqliteRow,
+    number: i64,
+    request: &CrawlRequest,
+    now: Time,
+) -> Result<CrawlAnswer, StoreError> {
+    let id: i64 = scan.try_get("id")?;
+    let running = scan.try_get::<Option<String>, _>("lease_owner")?.is_some();
+    let call_uuid = match scan.try_get::<Option<String>, _>("call_uuid")? {
+        Some(uuid) => parse_uuid(&uuid)?,
+        None => Uuid::new_v4(),
+    };
+    sqlx::query("UPDATE numbers SET completed = FALSE, calls_without_news = 0 WHERE id = $1")
+        .bind(number)
+        .execute(&mut **tx)
+        .await?;
+    if !running {
+        sqlx::query(
+            "UPDATE scans SET status = $1, call_uuid = $2, next_call_at = $3, updated_at = $3,
+                              reason = NULL, caller_id = COALESCE($4, caller_id),
+                              asked_by = COALESCE($5, asked_by)
+             WHERE id = $6",
+        )
+        .bind(ScanStatus::Pending.code())
+        .bind(call_uuid.to_string())
+        .bind(now.0)
+        .bind(&request.caller_id)
+        .bind(request.asked_by.map(|u| u.0))
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(CrawlAnswer::Queued { scan: ScanId(id), call_uuid })
+}
+
+/// Fills a job from a leased row and the number that belongs to it.
+async fn job(tx: &mut Write, scan: &SqliteRow) -> Result<ScanJob, StoreError> {
+    let number_id: i64 = scan.try_get("number_id")?;
+    let number = sqlx::query(
+        "SELECT number, attempt, calls_without_news, max_attempt FROM numbers WHERE id = $1",
+    )
+    .bind(number_id)
+    .fetch_one(&mut **tx)
+    .await?;
+    let count = |column| -> Result<u32, StoreError> {
+        Ok(u32::try_from(number.try_get::<i64, _>(column)?).unwrap_or(0))
+    };
+    Ok(ScanJob {
+        scan: ScanId(scan.try_get("id")?),
+        number_id: NumberId(number_id),
+        number: number.try_get("number")?,
+        caller_id: scan.try_get("caller_id")?,
+        call_uuid: parse_uuid(scan.try_get("call_uuid")?)?,
+        asked_by: scan.try_get::<Option<i64>, _>("asked_by")?.map(UserId),
+        attempt: count("attempt")?,
+        calls_without_news: count("calls_without_news")?,
+        max_attempt: count("max_attempt")?,
+    })
+}
+
+/// Counts a call that is over and decides what becomes of its scan.
+async fn end_call(
+    tx: &mut Write,
+    scan: ScanId,
+    outcome: &CallOutcome,
+    next_call_at: Option<Time>,
+    now: Time,
+) -> Result<AfterCall, StoreError> {
+    let number = sqlx::query(
+        "UPDATE numbers
+         SET calls_without_news = CASE WHEN $1 THEN 0 ELSE calls_without_news + 1 END,
+             updated_at = $2
+         WHERE id = (SELECT number_id FROM scans WHERE id = $3)
+         RETURNING id, retry_auto, max_attempt, calls_without_news,
+                   (SELECT MAX(id) FROM scans s WHERE s.number_id = numbers.id) AS newest",
+    )
+    .bind(outcome.news)
+    .bind(now.0)
+    .bind(scan.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    let (without_news, max_attempt): (i64, i64) =
+        (number.try_get("calls_without_news")?, number.try_get("max_attempt")?);
+    let is_newest = number.try_get::<i64, _>("newest")? == scan.0;
+    let given_up = |reason: String| AfterCall::GivenUp { reason };
+    let after = if outcome.complete {
+        AfterCall::Complete
+    } else if !is_newest {
+        given_up(REPLACED.to_owned())
+    } else if without_news >= max_attempt {
+        given_up(format!("{without_news} calls in a row brought nothing new: {}", outcome.reason))
+    } else {
+        match next_call_at {
+            Some(time) if number.try_get("retry_auto")? => AfterCall::Again(time),
+            _ => given_up(outcome.reason.clone()),
+        }
+    };
+    let (status, due, reason) = match &after {
+        AfterCall::Complete => (ScanStatus::Success, None, &outcome.reason),
+        AfterCall::Again(time) => (ScanStatus::Processed, Some(time.0), &outcome.reason),
+        AfterCall::GivenUp { reason } => (ScanStatus::Failed, None, reason),
+    };
+    sqlx::query(
+        "UPDATE scans SET status = $1, completed = $2, reason = $3, next_call_at = $4,
+                          call_uuid = NULL, lease_owner = NULL, lease_until = NULL, updated_at = $5
+         WHERE id = $6",
+    )
+    .bind(status.code())
+    .bind(outcome.complete)
+    .bind(reason)
+    .bind(due)
+    .bind(now.0)
+    .bind(scan.0)
+    .execute(&mut **tx)
+    .await?;
+    if is_newest {
+        sqlx::query("UPDATE numbers SET completed = $1 WHERE id = $2")
+            .bind(outcome.complete)
+            .bind(number.try_get::<i64, _>("id")?)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(after)
+}
+
+/// Which leases are taken back.
+enum Leases<'a> {
+    /// All of this owner.
+    Of(&'a str),
+    /// All that were not renewed in time.
+    EndedBy(Time),
+}
+
+/// Takes leases back. Their calls are over, without an outcome: news is what the tree got since the
+/// call began, so that a call which ends the service each time is given up like any other.
+async fn release(tx: &mut Write, leases: Leases<'_>, now: Time) -> Result<Recovered, StoreError> {
+    let (owner, until) = match leases {
+        Leases::Of(owner) => (Some(owner), None),
+        Leases::EndedBy(time) => (None, Some(time.0)),
+    };
+    let rows = sqlx::query(
+        "SELECT s.id, s.call_uuid, c.id AS call_id,
+                EXISTS (SELECT 1 FROM menus m
+                        WHERE m.scan_id = s.id AND m.updated_at >= c.started_at) AS news
+         FROM scans s LEFT JOIN calls c ON c.uuid = s.call_uuid
+         WHERE s.lease_owner = $1 OR s.lease_until <= $2",
+    )
+    .bind(owner)
+    .bind(until)
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut recovered = Recovered::default();
+    for row in rows {
+        let scan = ScanId(row.try_get("id")?);
+        recovered.scans += 1;
+        if row.try_get::<Option<i64>, _>("call_id")?.is_some() {
+            let outcome = CallOutcome {
+                news: row.try_get("news")?,
+                reason: ABORTED.to_owned(),
+                ..CallOutcome::default()
+            };
+            let uuid = parse_uuid(row.try_get("call_uuid")?)?;
+            super::calls::abort(tx, uuid, ABORTED, now).await?;
+            recovered.calls += 1;
+            end_call(tx, scan, &outcome, Some(now), now).await?;
+        } else {
+            // The call had not begun: it is still due, under the id that was given out, unless a
+            // newer scan took the number over.
+            sqlx::query(
+                "UPDATE scans SET lease_owner = NULL, lease_until = NULL, status = $1,
+                     next_call_at = CASE WHEN EXISTS (
+                         SELECT 1 FROM scans o WHERE o.number_id = scans.number_id
+                                                 AND o.id > scans.id)
+                         THEN NULL ELSE next_call_at END
+                 WHERE id = $2",
+            )
+            .bind(ScanStatus::Pending.code())
+            .bind(scan.0)
+            .execute(&mut **tx)
+            .await?;
+        }
+    }
+    Ok(recovered)
+}
+
+/// A call's id from its column.
+pub(super) fn parse_uuid(text: &str) -> Result<Uuid, StoreError> {
+    Uuid::parse_str(text).map_err(|_| StoreError::Senseless(format!("call id {text:?}")))
+}
