@@ -414,8 +414,6 @@ impl Default for Store {
 }
 
 impl Store {
-    /// A directory with the model, the database and recordings of a few hundred calls fits; the
-    /// name must not be empty, which would be wherever the service happens to be started.
     pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
         let store = Self { data_dir: s.read("data_dir", Self::default().data_dir) };
         if store.data_dir == Path::new("") {
@@ -502,16 +500,13 @@ impl Log {
 pub struct Simulator {
     /// Address and UDP port of its trunk; port 0 takes any that is free.
     pub listen: SocketAddr,
-    /// The directory of the menus and their recordings.
-    pub menus: PathBuf,
+    /// The directory of the menus and their recordings; `None` for those built into the program.
+    pub menus: Option<PathBuf>,
 }
 
 impl Default for Simulator {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 5070)),
-            menus: PathBuf::from("sample_audio"),
-        }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 5070)), menus: None }
     }
 }
 

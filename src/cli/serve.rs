@@ -1,0 +1,59 @@
+//! `phoneai serve`.
+
+use std::time::Duration;
+
+use phoneai_clock::Clock;
+use tracing::{info, warn};
+
+use super::{ConfigFile, Signals, output::Failure, parts::Service, runtime};
+
+/// A call that was told to end has this long to send its BYE and hear the answer. RFC 3261 would
+/// allow 32 s (timer F); an init system kills a service that takes so long.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs the service until Ctrl-C or SIGTERM
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    phoneai serve --config /etc/phoneai.toml\n  \
+    PHONEAI_TRUNK_PASSWORD=… phoneai serve --config phoneai.toml\n\n\
+    The first signal ends the calls and then the service, with exit code 0; a second one does not \
+    wait for the calls.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    let runtime = runtime(&config.log)?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        if config.trunk.is_none() {
+            warn!("No trunk is configured, so no number can be called: set trunk.address.");
+        }
+        let service = tokio::select! {
+            started = Service::start(config, Clock::real()) => started?,
+            _ = signals.next() => return Ok(()),
+        };
+        info!(api = %service.api_addr(), sip = %service.sip_addr(), "Ready.");
+        let signal = signals.next().await;
+        info!(signal, "Stopping: no new calls, those that are up are ended.");
+        stop(service, &mut signals).await;
+        Ok(())
+    })
+}
+
+/// Ends the service within [`STOP_WITHIN`].
+pub(super) async fn stop(service: Service, signals: &mut Signals) {
+    tokio::select! {
+        ended = tokio::time::timeout(STOP_WITHIN, service.shutdown()) => match ended {
+            Ok(()) => info!("Stopped."),
+            Err(_) => warn!(
+                seconds = STOP_WITHIN.as_secs(),
+                "Stopped without waiting any longer for calls to end."
+            ),
+        },
+        signal = signals.next() => warn!(signal, "Stopped at once by a second signal."),
+    }
+}
