@@ -6,5 +6,6 @@ mod load;
 pub mod menu;
 pub mod sound;
 pub mod truth;
+pub mod visit;
 
 pub use load::{Mistake, Mistakes};
