@@ -118,7 +118,6 @@ pub(crate) fn quoted_len(bytes: &[u8]) -> Option<usize> {
 /// Position of the first `wanted` outside quoted strings and angle brackets; the length if there
 /// is none. A quote or bracket without end reaches to the end.
 pub(crate) fn find_outside(bytes: &[u8], wanted: u8) -> usize {
-    // Nearly always there is neither quote nor bracket before it.
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         if byte == wanted {

@@ -20,3 +20,5 @@ pub const MAX_VIAS: usize = 70;
 pub const MAX_LIST: usize = 100;
 /// Parameters of one value or URI.
 pub const MAX_PARAMS: usize = 64;
+/// Parts of a multipart body that are looked at.
+pub const MAX_PARTS: usize = 16;

@@ -6,6 +6,7 @@
 //! know at once: do so before a request is acted on. [`OwnedMessage`] is the same view with its
 //! own copy of the bytes. [`Request`] and [`Response`] are for messages that we send.
 
+mod body;
 mod check;
 mod error;
 pub(crate) mod lex;

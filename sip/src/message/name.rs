@@ -28,7 +28,7 @@ impl PartialEq for Token<'_> {
 
 impl Eq for Token<'_> {}
 
-/// In [`Names`] tables: no known name.
+/// In the place of a known name's id: none.
 pub(super) const UNKNOWN: u8 = u8::MAX;
 
 macro_rules! names {
@@ -51,9 +51,9 @@ macro_rules! names {
             /// Position in `KNOWN`, [`UNKNOWN`] for other names.
             pub(super) const fn id(&self) -> u8 {
                 #[derive(Clone, Copy)]
-                enum Id { $($variant,)* }
+                enum Place { $($variant,)* }
                 match self {
-                    $(Self::$variant => Id::$variant as u8,)*
+                    $(Self::$variant => Place::$variant as u8,)*
                     Self::Other(_) => UNKNOWN,
                 }
             }

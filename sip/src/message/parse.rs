@@ -205,10 +205,9 @@ fn start_line(bytes: &[u8], line: &[u8]) -> Result<StartLine, ParseError> {
         Some((false, _)) | None => {
             // Blanks behind the version make this a request line all the same (RFC 4475 §3.1.2.9).
             let trimmed = lex::trim(rest);
-            let kind = match memchr::memrchr(b' ', trimmed) {
-                Some(at) if split_version(lex::around(trimmed, at).1).is_some() => Kind::Uri,
-                _ => Kind::StartLine,
-            };
+            let last = memchr::memrchr(b' ', trimmed).map(|at| lex::around(trimmed, at).1);
+            let is_sip = last.and_then(split_version).is_some_and(|(is_sip, _)| is_sip);
+            let kind = if is_sip { Kind::Uri } else { Kind::StartLine };
             return fail(kind);
         }
     }

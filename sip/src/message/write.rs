@@ -158,6 +158,11 @@ impl Request {
         self.body = body.into();
     }
 
+    /// Changes the body alone; its Content-Type is a header like others then.
+    pub fn set_content(&mut self, body: impl Into<Vec<u8>>) {
+        self.body = body.into();
+    }
+
     /// The body; empty if there is none.
     pub fn content(&self) -> &[u8] {
         &self.body
@@ -272,6 +277,11 @@ impl Response {
         self.headers.set(HeaderName::ContentType, content_type);
         self.body = body.into();
         self
+    }
+
+    /// Changes the body alone; its Content-Type is a header like others then.
+    pub fn set_content(&mut self, body: impl Into<Vec<u8>>) {
+        self.body = body.into();
     }
 
     /// The body; empty if there is none.

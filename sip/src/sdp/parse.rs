@@ -244,7 +244,7 @@ fn is_odd(word: &str) -> bool {
 }
 
 fn is_usable_ptime(ms: &u16) -> bool {
-    (MIN_PTIME_MS..=MAX_PTIME_MS).contains(ms) && ms % MIN_PTIME_MS == 0
+    (MIN_PTIME_MS..=MAX_PTIME_MS).contains(ms) && ms.is_multiple_of(MIN_PTIME_MS)
 }
 
 fn payload_type_of(text: &str) -> Option<u8> {
