@@ -8,19 +8,22 @@ use std::{
 };
 
 use phoneai_clock::Clock;
-use phoneai_media::socket::{MediaError, MediaThreads, PortRange};
+use phoneai_media::{
+    recorder::RecorderError,
+    socket::{MediaError, MediaThreads, PortRange},
+};
 use phoneai_sip::{
     endpoint::{Endpoint, EndpointConfig},
     registration::{RegistrationConfig, RegistrationState},
     transport::udp::{self, BindError},
 };
-use rand::Rng as _;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tracing::{info, warn};
 
 use crate::{
     api::{self, Api},
-    calls::{self, LineSettings, Lines, desk::Desk, live::Live, trunk},
+    calls::{self, LineSettings, Lines, desk::Desk, live::Live, recording::Shelf, trunk},
     config::{Config, Trunk},
     crawl::{
         navigator::Limits,
@@ -41,8 +44,6 @@ const GOODBYE: Duration = Duration::from_secs(10);
 const MEDIA_THREADS: usize = 1;
 /// The pause before the trunk's name is looked up again after a failure.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(30);
-/// Recordings, below the data directory.
-const RECORDINGS: &str = "recordings";
 
 /// Why the service does not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,9 @@ pub enum StartError {
     /// The threads for media.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The thread for recordings.
+    #[error(transparent)]
+    Recording(#[from] RecorderError),
     /// The socket for the API.
     #[error("api.listen: cannot listen on {address}: {error}; stop the other program there, or set another port (0 takes a free one)")]
     Api {
@@ -112,7 +116,7 @@ pub async fn start(
     let sip_addr = socket.local_addr().map_err(StartError::SipSocket)?;
     let endpoint = Endpoint::new(
         EndpointConfig::new(advertised(&config, sip_addr)),
-        rand::rng().random(),
+        StdRng::from_os_rng().random(),
     );
     let (sip, inlets) = udp::spawn(socket, endpoint, clock).map_err(StartError::SipSocket)?;
     // Nobody can be called here yet: callers get 503 until extensions exist.
@@ -122,9 +126,14 @@ pub async fn start(
     let live = Live::new();
     let (stop, stopping) = watch::channel(false);
     let waker = Waker::default();
+    let recordings = match config.recording.enabled {
+        true => Some(Shelf::new(&config.store.data_dir)?),
+        false => None,
+    };
     let lines = config.trunk.clone().map(|trunk| {
         let settings = line_settings(&config, trunk);
-        Lines::new(settings, sip.clone(), media, engine, store.clone(), live.clone(), clock)
+        let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
+        Lines::new(settings, sip, media, engine, store, recordings, live, clock)
     });
     let scheduler = lines.clone().map(|lines| {
         let settings = scheduler_settings(&config);
@@ -286,10 +295,6 @@ fn line_settings(config: &Config, trunk: Trunk) -> LineSettings {
         dtmf_tone_ms: config.media.dtmf_tone_ms,
         dtmf_gap_ms: config.media.dtmf_gap_ms,
         no_packets_after: Duration::from_millis(config.media.no_packets_ms.into()),
-        recordings: config
-            .recording
-            .enabled
-            .then(|| config.store.data_dir.join(RECORDINGS)),
     }
 }
 

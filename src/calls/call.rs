@@ -7,7 +7,7 @@ use std::{
 };
 
 use phoneai_media::{
-    detect::silence::{SilenceDetector, SilenceEvent},
+    detect::silence::{SilenceDetector, SpeechChange},
     dtmf::DtmfDigit,
     socket::{Direction, Frame, MediaEvent, Stream, StreamConfig},
 };
@@ -27,7 +27,7 @@ use super::{
     trunk,
 };
 use crate::{
-    crawl::tree::Change,
+    crawl::tree::{Change, Keys},
     log,
     speech::{CallMs, Listening, SpeechEvent, Transcriber},
     store::{CallStep, NewCall},
@@ -41,6 +41,8 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(60);
 /// Acts of a pilot in a row; more are a pilot that runs in a circle.
 const MAX_ACTS: usize = 1000;
+/// By how much tones and gaps are longer for a line that took no notice of the usual ones.
+const SLOW: u32 = 2;
 
 /// Makes a call and lives it.
 pub(super) async fn run(
@@ -82,7 +84,7 @@ pub(super) async fn run(
             asked_by: order.asked_by,
         })
         .await?;
-    let recording = Recording::start(shared.settings.recordings.as_deref(), order.uuid);
+    let recording = Recording::start(shared.recordings.as_ref(), order.uuid);
     if let Some(file) = recording.call_file() {
         shared.store.update_call(order.uuid, &CallStep::Recording(file)).await?;
     }
@@ -105,6 +107,7 @@ pub(super) async fn run(
         recording,
         opened,
         answered: None,
+        pressing: None,
         hang_up: None,
         deadline: opened + RING_LIMIT,
     };
@@ -128,6 +131,8 @@ struct Call<'a> {
     recording: Recording,
     opened: Instant,
     answered: Option<Instant>,
+    /// Keys that are being sent.
+    pressing: Option<Keys>,
     /// Why we hang up, once we do.
     hang_up: Option<String>,
     /// When to give up waiting: for an answer, then for the end of a call that we ended.
@@ -338,7 +343,7 @@ impl Call<'_> {
                 }
                 Err(error) => {
                     warn!(call = %self.order.uuid, %error, "A new offer cannot be used; refused.");
-                    Err(error.status().code())
+                    Err(error.status().as_u16())
                 }
             },
         };
@@ -366,10 +371,10 @@ impl Call<'_> {
         let now = self.ms(self.shared.clock.now());
         match event {
             MediaEvent::Frame(frame) => self.heard_frame(now, &frame),
-            MediaEvent::DigitsSent { .. } => self.tell_pilot(now, Heard::KeysSent),
+            MediaEvent::DigitsSent { at_ms } => self.keys_sent(at_ms),
             MediaEvent::DigitsRefused { error } => {
                 warn!(call = %self.order.uuid, %error, "Keys were not sent.");
-                self.tell_pilot(now, Heard::KeysSent);
+                self.keys_sent(now);
             }
             MediaEvent::FirstPacket { source, at_ms } => {
                 debug!(call = %self.order.uuid, %source, at_ms, "First packet of audio.");
@@ -397,10 +402,10 @@ impl Call<'_> {
             ear.push(frame.at_ms, &frame.received);
         }
         match self.detector.push(frame.at_ms, &frame.received) {
-            Some(SilenceEvent::SpeechStarted { at_ms }) => {
+            Some(SpeechChange::Started { at_ms }) => {
                 self.tell_pilot(now, Heard::SpeechStarted { at: at_ms });
             }
-            Some(SilenceEvent::SpeechEnded { at_ms }) => {
+            Some(SpeechChange::Ended { at_ms }) => {
                 self.tell_pilot(now, Heard::SpeechEnded { at: at_ms });
             }
             None => {}
@@ -444,9 +449,19 @@ impl Call<'_> {
         for _ in 0..MAX_ACTS {
             let Some(act) = self.pilot.poll() else { return Ok(()) };
             match act {
-                Act::Press(keys) => self.press(keys.as_str()),
+                Act::Press { keys, slow } => self.press(keys, slow),
+                Act::Flush => {
+                    if let Some(ear) = &mut self.ear {
+                        ear.flush();
+                    }
+                }
                 Act::BeginPrompt { at } => self.recording.begin_prompt(at),
-                Act::EndPrompt { at, node } => self.recording.end_prompt(at, node.is_some()),
+                Act::EndPrompt { node } => {
+                    self.recording.end_prompt(node.is_some());
+                    if let (Some(node), Some(file)) = (node, self.recording.prompt_file()) {
+                        self.pilot.recorded(node, file);
+                    }
+                }
                 Act::Store(change) => self.store(change).await?,
                 Act::Tell(what) => self.tell(what),
                 Act::HangUp(why) => self.hang_up(&why).await,
@@ -457,20 +472,29 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn press(&mut self, keys: &str) {
+    fn press(&mut self, keys: Keys, slow: bool) {
         if self.hang_up.is_some() {
             return;
         }
-        let digits: Vec<DtmfDigit> = keys.chars().filter_map(DtmfDigit::from_char).collect();
-        info!(call = %self.order.uuid, keys, "Pressing.");
-        self.tell(What::Pressed { keys: keys.to_owned() });
+        let digits: Vec<DtmfDigit> =
+            keys.as_str().chars().filter_map(DtmfDigit::from_char).collect();
+        info!(call = %self.order.uuid, %keys, slow, "Pressing.");
+        self.tell(What::Pressed { keys: keys.to_string() });
         let settings = &self.shared.settings;
-        let pressed =
-            self.stream.control.press(&digits, settings.dtmf_tone_ms, settings.dtmf_gap_ms);
+        let times = if slow { SLOW } else { 1 };
+        let (tone_ms, gap_ms) = (settings.dtmf_tone_ms * times, settings.dtmf_gap_ms * times);
+        let pressed = self.stream.control.press(&digits, tone_ms, gap_ms);
+        self.pressing = Some(keys);
         if let Err(error) = pressed {
             warn!(call = %self.order.uuid, %error, "Keys were not sent.");
+            self.keys_sent(self.ms(self.shared.clock.now()));
+        }
+    }
+
+    fn keys_sent(&mut self, at: CallMs) {
+        if let Some(keys) = self.pressing.take() {
             let now = self.ms(self.shared.clock.now());
-            self.pilot.handle(now, Heard::KeysSent);
+            self.tell_pilot(now, Heard::KeysSent { keys, at });
         }
     }
 

@@ -9,12 +9,11 @@ mod call;
 pub mod desk;
 pub mod live;
 pub mod pilot;
-mod recording;
+pub mod recording;
 pub mod trunk;
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -25,7 +24,7 @@ use phoneai_sip::transport::udp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::{live::Live, pilot::Pilot, trunk::Dialled};
+use self::{live::Live, pilot::Pilot, recording::Shelf, trunk::Dialled};
 use crate::{
     config::Trunk,
     speech::{Engine, SpeechError},
@@ -55,8 +54,6 @@ pub struct LineSettings {
     pub dtmf_gap_ms: u32,
     /// Warn when the peer sends no audio for so long.
     pub no_packets_after: Duration,
-    /// Where recordings are kept, below the data directory; `None` to keep none.
-    pub recordings: Option<PathBuf>,
 }
 
 struct Shared {
@@ -65,6 +62,7 @@ struct Shared {
     media: MediaThreads,
     engine: Arc<dyn Engine>,
     store: Store,
+    recordings: Option<Shelf>,
     live: Live,
     clock: Clock,
 }
@@ -121,17 +119,19 @@ pub enum CallFailure {
 }
 
 impl Lines {
-    /// Puts the parts together.
+    /// Puts the parts together; without `recordings` nothing is recorded.
+    #[allow(clippy::too_many_arguments, reason = "each is a part, none has a default")]
     pub fn new(
         settings: LineSettings,
         sip: udp::Handle,
         media: MediaThreads,
         engine: Arc<dyn Engine>,
         store: Store,
+        recordings: Option<Shelf>,
         live: Live,
         clock: Clock,
     ) -> Self {
-        let shared = Shared { settings, sip, media, engine, store, live, clock };
+        let shared = Shared { settings, sip, media, engine, store, recordings, live, clock };
         Self { shared: Arc::new(shared) }
     }
 

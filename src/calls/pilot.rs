@@ -27,8 +27,13 @@ pub enum Heard {
     },
     /// The recogniser told something.
     Speech(SpeechEvent),
-    /// The keys asked for last have been sent completely.
-    KeysSent,
+    /// The keys asked for last have been sent, or could not be.
+    KeysSent {
+        /// The keys.
+        keys: Keys,
+        /// When the last one ended.
+        at: CallMs,
+    },
     /// The far end ended the call. Words of what was said before may still follow.
     HungUp,
     /// Everything that was said has been recognised, or never will be: nothing follows. Only what
@@ -40,17 +45,22 @@ pub enum Heard {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
     /// Press these keys.
-    Press(Keys),
+    Press {
+        /// The keys.
+        keys: Keys,
+        /// With tones and gaps of twice the usual length.
+        slow: bool,
+    },
+    /// Have the recogniser hurry with what was said so far.
+    Flush,
     /// Keep what is heard from this time on in a file of its own: a prompt begins.
     BeginPrompt {
         /// Where, on the call's clock; not after now.
         at: CallMs,
     },
-    /// The prompt is over at this time; its file belongs to this node, or is dropped if to none.
+    /// The prompt is over, and its file ends here.
     EndPrompt {
-        /// Where the file ends.
-        at: CallMs,
-        /// Whose file it is.
+        /// Whose file it is; a file of nobody is deleted.
         node: Option<NodeNo>,
     },
     /// Have this on disk before anything else happens.
@@ -74,6 +84,11 @@ pub trait Pilot: Send {
 
     /// When to call `handle_timeout`, if nothing happens before.
     fn poll_timeout(&self) -> Option<CallMs>;
+
+    /// Where the recording of a prompt is that was kept by [`Act::EndPrompt`].
+    fn recorded(&mut self, node: NodeNo, file: String) {
+        let _ = (node, file);
+    }
 }
 
 /// A pilot that only listens, for at most so long.

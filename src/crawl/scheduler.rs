@@ -4,16 +4,21 @@
 //! The rows are the queue, so a service that was killed goes on where it was, and several may share
 //! one database: a scan belongs to whoever leased it, as long as the lease is renewed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use rand::Rng as _;
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
 };
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::{
+    driver::Crawler,
     navigator::{Limits, Navigator},
     retry::Backoff,
 };
@@ -24,7 +29,7 @@ use crate::{
         trunk::Dialled,
     },
     log,
-    store::{AfterCall, CallOutcome, ScanJob, StoreError, Time},
+    store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
 };
 
 /// How long a scan stays ours without being renewed. Renewed three times as often.
@@ -33,6 +38,8 @@ const LEASE: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// The queue is looked at at least so often, whatever it said: other processes may write to it.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// Numbers that are remembered as deaf to early keys.
+const MAX_DEAF: usize = 10_000;
 
 /// How a service crawls.
 #[derive(Clone, Debug)]
@@ -58,6 +65,31 @@ impl Waker {
     }
 }
 
+/// Numbers that took no notice of a key while they spoke; forgotten with the process, and then
+/// learned again by the first call.
+#[derive(Debug, Default)]
+struct Deaf(Mutex<BTreeSet<NumberId>>);
+
+impl Deaf {
+    fn contains(&self, number: NumberId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
+    }
+
+    fn insert(&self, number: NumberId) {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.len() >= MAX_DEAF {
+            numbers.pop_first();
+        }
+        numbers.insert(number);
+    }
+}
+
+/// A number in 0..1 that differs from call to call: the call's id is random already.
+fn spread(call: Uuid) -> f64 {
+    let (_, low) = call.as_u64_pair();
+    f64::from(low as u32) / f64::from(u32::MAX)
+}
+
 /// Runs until `stop` becomes true, then hangs up what is under way and returns.
 pub async fn run(
     lines: Lines,
@@ -66,6 +98,7 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let settings = Arc::new(settings);
+    let deaf = Arc::new(Deaf::default());
     let clock = lines.clock();
     let mut calls = JoinSet::new();
     while !*stop.borrow() {
@@ -73,7 +106,13 @@ pub async fn run(
         while calls.len() < settings.max_concurrent_calls {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
-                    calls.spawn(serve(lines.clone(), settings.clone(), job, stop.clone()));
+                    calls.spawn(serve(
+                        lines.clone(),
+                        settings.clone(),
+                        deaf.clone(),
+                        job,
+                        stop.clone(),
+                    ));
                 }
                 Ok(None) => {
                     nap = match lines.store().next_due().await {
@@ -108,6 +147,7 @@ fn failed(error: &StoreError) -> Duration {
 async fn serve(
     lines: Lines,
     settings: Arc<SchedulerSettings>,
+    deaf: Arc<Deaf>,
     job: ScanJob,
     stop: watch::Receiver<bool>,
 ) {
@@ -121,7 +161,7 @@ async fn serve(
             }
         }
     };
-    let crawl = crawl(&lines, &settings, &job, stop);
+    let crawl = crawl(&lines, &settings, &deaf, &job, stop);
     tokio::select! {
         biased;
         result = crawl => {
@@ -139,11 +179,16 @@ async fn serve(
 async fn crawl(
     lines: &Lines,
     settings: &SchedulerSettings,
+    deaf: &Deaf,
     job: &ScanJob,
     stop: watch::Receiver<bool>,
 ) -> Result<(), StoreError> {
     let tree = lines.store().load_tree(job.scan).await?;
-    let mut navigator = Navigator::new(tree, settings.limits.clone());
+    let limits = Limits {
+        early_keys: settings.limits.early_keys && !deaf.contains(job.number_id),
+        ..settings.limits.clone()
+    };
+    let mut crawler = Crawler::new(Navigator::new(tree, limits));
     let order = Dialled::try_new(&job.number).map(|number| Order {
         uuid: job.call_uuid,
         number,
@@ -152,28 +197,33 @@ async fn crawl(
         scan: Some(job.scan),
     });
     let placed = match &order {
-        Some(order) => lines.place(order, &mut navigator, stop).await.map_err(|e| e.to_string()),
+        Some(order) => lines.place(order, &mut crawler, stop).await.map_err(|e| e.to_string()),
         None => Err(format!(
             "{:?} cannot be dialled: write an optional + and 1 to 15 digits",
             job.number
         )),
     };
-    let summary = navigator.outcome();
+    let summary = crawler.outcome();
+    if summary.is_some_and(|summary| summary.ignores_early_keys) {
+        deaf.insert(job.number_id);
+    }
+    let news = crawler.has_news();
+    let complete = summary.is_some_and(|summary| summary.complete);
     let outcome = match placed {
         Ok(report) => CallOutcome {
-            news: summary.news,
-            complete: summary.complete,
+            news,
+            complete,
             reason: report.reason,
             sip_status: report.sip_status,
             talked: report.talked,
         },
         Err(reason) => {
             error!(call = %job.call_uuid, %reason, "The call could not be made.");
-            CallOutcome { news: summary.news, reason, ..CallOutcome::default() }
+            CallOutcome { news, complete, reason, ..CallOutcome::default() }
         }
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    let wait = settings.backoff.wait(without_news, rand::rng().random());
+    let wait = settings.backoff.wait(without_news, spread(job.call_uuid));
     let next = Time(lines.clock().wall_micros()).after(wait);
     let after = lines.store().finish_call(job, &outcome, Some(next)).await?;
     let number = log::number(&job.number);
