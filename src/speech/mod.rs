@@ -4,6 +4,12 @@
 //! confidence on the same clock. A recogniser may fail, lag or lose audio; it says so with a
 //! [`SpeechEvent`] and never ends a call.
 
+pub mod activity;
+pub mod cutter;
+pub mod local;
+pub mod model;
+pub mod whisper;
+
 use tokio::sync::mpsc;
 
 /// Milliseconds since the call's media began, the clock on which everything heard is placed.

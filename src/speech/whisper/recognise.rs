@@ -1,0 +1,159 @@
+//! One piece of audio to words: which passes are made, what is believed, where words lie.
+
+use super::align::{Attention, align};
+use super::decoder::Audio;
+use super::greedy::{Ending, Hypothesis};
+use super::mel::{HOP, RATE, upsample};
+use super::{Token, Whisper, Workspace};
+
+/// Silence added after a short piece, so that the model hears that it is over: 1 s.
+const TAIL: usize = RATE;
+
+/// Milliseconds of one position of the encoder.
+const POSITION_MS: f32 = 20.0;
+
+/// What is to be recognised, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Linear samples at 8 kHz, at most 30 s; what is beyond is not heard.
+    pub samples: &'a [i16],
+    /// A text that might have been said before, from [`Whisper::hint`]; may be empty.
+    pub hint: &'a [Token],
+    /// A language's code; `None` lets a multilingual model choose for each piece.
+    pub language: Option<&'a str>,
+}
+
+/// What was recognised in a piece.
+#[derive(Clone, Debug, Default)]
+pub struct Recognition {
+    /// The words in order.
+    pub words: Vec<SpokenWord>,
+    /// Mean natural logarithm of the tokens' probabilities.
+    pub mean_log_probability: f32,
+    /// Probability that nobody speaks.
+    pub no_speech: f32,
+    /// Times that the piece was decoded.
+    pub passes: u32,
+}
+
+/// One word and where it lies in the piece.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpokenWord {
+    /// With punctuation attached, without blanks around it.
+    pub text: String,
+    /// Milliseconds from the first sample of the piece.
+    pub start_ms: u32,
+    /// Not before `start_ms`.
+    pub end_ms: u32,
+    /// Between 0 and 1: the mean probability of its tokens (geometric).
+    pub confidence: f32,
+}
+
+impl Whisper {
+    /// Recognises one piece of audio.
+    pub fn recognise(&self, request: Request<'_>, work: &mut Workspace) -> Recognition {
+        let longest = self.size.audio_positions * 2 * HOP;
+        let mut samples = upsample(request.samples);
+        samples.truncate(longest);
+        let seconds = samples.len() as f32 / RATE as f32;
+
+        // A short window saves most of the work, but the model was not trained on it and now
+        // and then repeats itself or does not come to an end. The full one then helps.
+        let short = ((samples.len() + TAIL).div_ceil(2 * HOP) * 2).min(longest / HOP);
+        let audio = self.listen(&samples, short, work);
+        let mut positions = audio.positions;
+        let mut found = self.decode(&audio, seconds, request.hint, request.language, work);
+        let mut passes = 1;
+        if !sound(&found) {
+            let full = self.listen(&samples, longest / HOP, work);
+            for hint in [request.hint, &[]] {
+                let again = self.decode(&full, seconds, hint, request.language, work);
+                passes += 1;
+                if better(&again, &found) {
+                    found = again;
+                    positions = full.positions;
+                }
+                if sound(&found) || request.hint.is_empty() {
+                    break;
+                }
+            }
+        }
+        let heard = samples.len().div_ceil(2 * HOP);
+        let words = self.words(&found, positions, heard);
+        let mean_log_probability = found.mean_log_probability();
+        Recognition { words, mean_log_probability, no_speech: found.no_speech, passes }
+    }
+
+    fn listen(&self, samples: &[f32], frames: usize, work: &mut Workspace) -> Audio {
+        let mels = self.mel.spectrogram(samples, frames);
+        let encoded = self.encoder.encode(&mels, &self.size, &mut work.scratch);
+        Audio::new(&self.decoder, &self.size, &encoded, &mut work.scratch)
+    }
+
+    fn words(&self, found: &Hypothesis, positions: usize, heard: usize) -> Vec<SpokenWord> {
+        let heads = self.rules.alignment_heads.len();
+        let spans = align(&Attention { values: &found.attention, heads, positions, heard });
+        let mut words: Vec<Draft> = Vec::new();
+        let tokens = found.tokens.iter().zip(&found.log_probabilities).zip(spans);
+        for ((&token, &log_probability), span) in tokens {
+            let bytes = self.vocabulary.bytes(token);
+            let spoken = bytes.iter().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii());
+            match words.last_mut() {
+                Some(word) if !bytes.starts_with(b" ") || !spoken => {
+                    word.bytes.extend_from_slice(bytes);
+                    // Punctuation takes the pause that follows; it is not part of the word.
+                    if spoken {
+                        word.end = span.1;
+                        word.log_probability += log_probability;
+                        word.tokens += 1;
+                    }
+                }
+                _ => words.push(Draft {
+                    bytes: bytes.to_vec(),
+                    start: span.0,
+                    end: span.1,
+                    log_probability,
+                    tokens: 1,
+                }),
+            }
+        }
+        words.into_iter().filter_map(Draft::finish).collect()
+    }
+}
+
+/// A word in the making, in positions of the encoder.
+struct Draft {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+    log_probability: f32,
+    tokens: u32,
+}
+
+impl Draft {
+    fn finish(self) -> Option<SpokenWord> {
+        let text = String::from_utf8_lossy(&self.bytes).trim().to_owned();
+        text.chars().any(char::is_alphanumeric).then(|| SpokenWord {
+            text,
+            start_ms: (self.start as f32 * POSITION_MS) as u32,
+            end_ms: (self.end.max(self.start) as f32 * POSITION_MS) as u32,
+            confidence: (self.log_probability / self.tokens.max(1) as f32).exp().clamp(0.0, 1.0),
+        })
+    }
+}
+
+/// Below this mean log-probability a text is doubted and decoded once more.
+const DOUBTFUL: f32 = -0.8;
+
+fn sound(found: &Hypothesis) -> bool {
+    found.ending == Ending::Complete && found.mean_log_probability() > DOUBTFUL
+}
+
+fn better(new: &Hypothesis, old: &Hypothesis) -> bool {
+    let complete = |h: &Hypothesis| h.ending == Ending::Complete;
+    match (complete(new), complete(old)) {
+        (true, false) => true,
+        (false, true) => false,
+        _ => new.mean_log_probability() > old.mean_log_probability(),
+    }
+}
