@@ -239,3 +239,70 @@ fn options_that_cannot_be_read_are_reported_and_exit_code_1() {
     assert_eq!(endless.status.code(), Some(1));
     assert!(stderr(&endless).contains("more than 1048576 bytes"));
 }
+
+#[test]
+fn options_understand_standard_input_and_files_as_json_lines() {
+    let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let text = "For sales, press one. For support, press two.";
+    let output = fed(&["options", "-"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answer = json(&stdout(&output));
+    assert_eq!((&answer["file"], &answer["kind"]), (&"-".into(), &"menu".into()));
+    let options: Vec<(&str, &str)> = answer["options"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| (o["keys"].as_str().unwrap(), o["label"].as_str().unwrap()))
+        .collect();
+    assert_eq!(options, [("1", "sales"), ("2", "support")]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let first = write(dir.path(), "a.txt", text);
+    let second = write(dir.path(), "b.txt", "Hello.\n\nFor parks, press three.\n");
+    let output = run(&["options", &first, &second]);
+    let files: Vec<String> =
+        stdout(&output).lines().map(|l| json(l)["file"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(files, [first, second.clone()]);
+
+    let output = run(&["options", "--lines", &second]);
+    let lines: Vec<u64> =
+        stdout(&output).lines().map(|l| json(l)["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [1, 3]);
+}
+
+#[test]
+fn options_survive_bytes_that_are_no_text() {
+    let output = fed(&["options"], b"press \xff\xfe\0 one \x1b[2J");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!stdout(&output).contains('\u{1b}'));
+}
+
+#[test]
+fn a_token_is_printed_alone_on_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let output = run(&["token", "create", "alice", "--data", data.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let token = stdout(&output);
+    let token = token.strip_suffix('\n').unwrap();
+    assert_eq!(token.len(), 40, "{token}");
+    assert!(token.bytes().all(|b| b.is_ascii_hexdigit()));
+    assert!(!stderr(&output).contains(token));
+}
+
+#[test]
+fn a_tree_that_is_not_there_is_a_failure_that_makes_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    let missing = missing.to_str().unwrap();
+    let output = run(&["tree", "+12025550123", "--data", missing]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("there is no data directory"));
+    assert!(!Path::new(missing).exists());
+
+    let data = dir.path().to_str().unwrap();
+    run(&["token", "create", "alice", "--data", data]);
+    let output = run(&["tree", "+12025550123", "--data", data]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("has no tree of +12025550123"));
+}

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, de::DeserializeOwned};
 use ureq::http::StatusCode;
+use uuid::Uuid;
 
 use super::{
     output::{Failure, printable},
     sse::Events,
+    view,
 };
-use crate::{calls::live::LiveEvent, config::Secret};
+use crate::{api::v2::tree::TreeView, calls::live::LiveEvent, config::Secret, crawl::tree::Tree};
 
 /// Most bytes of an answer: a tree of ten thousand prompts with its words.
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
@@ -90,6 +92,8 @@ struct Page<T> {
     results: Vec<T>,
 }
 
+type Answer = ureq::http::Response<ureq::Body>;
+
 /// The events of a number, as they happen.
 pub(super) type LiveEvents = Box<dyn Iterator<Item = Result<Streamed, Failure>> + Send>;
 
@@ -134,15 +138,21 @@ impl Client {
         }
     }
 
-    /// Asks for one call that only listens.
-    pub(super) fn place_call(&self, number: &str) -> Result<(), Failure> {
-        let body = serde_json::json!({ "number": number });
+    /// Asks for one call that only listens, and returns its id.
+    pub(super) fn place_call(&self, number: &str) -> Result<Uuid, Failure> {
+        #[derive(Deserialize)]
+        struct Placed {
+            id: Uuid,
+        }
+        let path = "/api/v2/calls";
         let request = self
             .agent
-            .post(format!("{}/api/v2/calls", self.base))
+            .post(format!("{}{path}", self.base))
             .header("authorization", self.authorization())
             .header("accept", "application/json");
-        self.check(request.send_json(&body)).map(drop)
+        let answer = request.send_json(serde_json::json!({ "number": number }));
+        let placed: Placed = self.parse(path, &self.body(path, self.check(answer)?)?)?;
+        Ok(placed.id)
     }
 
     /// The newest scan of the number.
@@ -157,10 +167,16 @@ impl Client {
         Ok(answer.get("menu").map_or(0, count_prompts))
     }
 
-    /// The number's tree, written by the service as `text`, `json`, `mermaid` or `dot`.
-    pub(super) fn tree(&self, number: &str, format: &str) -> Result<String, Failure> {
+    /// The number's newest tree.
+    pub(super) fn tree(&self, number: &str) -> Result<Tree, Failure> {
         let path = format!("/api/v2/numbers/{}/tree", path_segment(number));
-        self.text(&path, &[("format", format)])
+        let shown: TreeView = self.json(&path, &[])?;
+        view::tree(&shown).map_err(|e| {
+            Failure::Failed(format!(
+                "{}{path} answers with something that is no tree: {e}",
+                self.base
+            ))
+        })
     }
 
     /// What happens in the number's calls from now on. Ends when the service does.
@@ -169,7 +185,7 @@ impl Client {
         let body = response.into_body().into_reader();
         let base = self.base.clone();
         let events = Events::new(body).filter_map(move |event| match event {
-            Ok(event) => streamed(&event.name, &event.data).map(Ok),
+            Ok(event) => streamed(&event.data).map(Ok),
             Err(e) => Some(Err(Failure::Failed(format!(
                 "the stream of events from {base} broke: {e}; the service goes on, see `phoneai tree`"
             )))),
@@ -178,8 +194,12 @@ impl Client {
     }
 
     fn json<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, Failure> {
-        let text = self.text(path, query)?;
-        serde_json::from_str(&text).map_err(|e| {
+        let answer = self.get(path, query, "application/json")?;
+        self.parse(path, &self.body(path, answer)?)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, path: &str, body: &str) -> Result<T, Failure> {
+        serde_json::from_str(body).map_err(|e| {
             Failure::Failed(format!(
                 "{}{path} answers in a form that is not phoneai's: {e}; is it another program?",
                 self.base
@@ -187,20 +207,14 @@ impl Client {
         })
     }
 
-    fn text(&self, path: &str, query: &[(&str, &str)]) -> Result<String, Failure> {
-        let mut response = self.get(path, query, "application/json, */*")?;
-        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_string();
+    fn body(&self, path: &str, mut answer: Answer) -> Result<String, Failure> {
+        let body = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_string();
         body.map_err(|e| {
             Failure::Failed(format!("the answer of {}{path} broke off: {e}", self.base))
         })
     }
 
-    fn get(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-        accept: &str,
-    ) -> Result<ureq::http::Response<ureq::Body>, Failure> {
+    fn get(&self, path: &str, query: &[(&str, &str)], accept: &str) -> Result<Answer, Failure> {
         let request = self
             .agent
             .get(format!("{}{path}", self.base))
@@ -214,10 +228,7 @@ impl Client {
         format!("Token {}", self.token.expose())
     }
 
-    fn check(
-        &self,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<ureq::http::Response<ureq::Body>, Failure> {
+    fn check(&self, answer: Result<Answer, ureq::Error>) -> Result<Answer, Failure> {
         let mut response = answer.map_err(|e| {
             Failure::Failed(format!(
                 "the service at {} does not answer: {e}; start it with `phoneai serve`, or name \
@@ -248,12 +259,15 @@ fn detail(body: &str) -> String {
     said.map_or_else(|| body.chars().take(200).collect(), str::to_owned)
 }
 
-/// An event of the stream; `None` for one of a kind that a newer service sends.
-fn streamed(name: &str, data: &str) -> Option<Streamed> {
-    if name == "missed" {
-        let count = serde_json::from_str::<serde_json::Value>(data).ok()?;
-        let count = count.as_u64().or_else(|| count.get("missed")?.as_u64());
-        return Some(Streamed::Missed(count.unwrap_or(1)));
+/// An event's data; `None` for one of a kind that a newer service sends.
+fn streamed(data: &str) -> Option<Streamed> {
+    #[derive(Deserialize)]
+    #[serde(tag = "event", rename_all = "snake_case")]
+    enum OfTheStream {
+        Lost { count: u64 },
+    }
+    if let Ok(OfTheStream::Lost { count }) = serde_json::from_str(data) {
+        return Some(Streamed::Missed(count));
     }
     serde_json::from_str(data).ok().map(|event| Streamed::Live(Box::new(event)))
 }
@@ -330,8 +344,8 @@ mod tests {
 
     #[test]
     fn events_of_unknown_kinds_are_passed_over() {
-        assert!(streamed("", "{\"event\":\"new_kind\"}").is_none());
-        assert!(matches!(streamed("missed", "{\"missed\":7}"), Some(Streamed::Missed(7))));
-        assert!(matches!(streamed("missed", "7"), Some(Streamed::Missed(7))));
+        assert!(streamed("{\"event\":\"new_kind\"}").is_none());
+        let lost = streamed("{\"event\":\"lost\",\"count\":7}");
+        assert!(matches!(lost, Some(Streamed::Missed(7))));
     }
 }

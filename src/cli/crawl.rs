@@ -11,7 +11,7 @@ use phoneai_clock::Clock;
 use super::{
     client::{Access, Client, LiveEvents, ScanRow, Streamed},
     output::{Failure, Output},
-    parts::Format,
+    parts::{self, Format},
     screen::Screen,
     watch::{Tally, count},
 };
@@ -55,7 +55,7 @@ pub(super) fn run_crawl(args: &CrawlArgs, out: &mut Output) -> Result<(), Failur
     let client = args.access.client()?;
     let over = crawl(&client, &args.number, &mut Screen::spinner())?;
     super::output::note(&over.summary);
-    out.line(&client.tree(&args.number, Format::Text.name())?)?;
+    out.line(&parts::render(&client.tree(&args.number)?, &args.number, Format::Text)?)?;
     if over.complete { Ok(()) } else { Err(Failure::Failed(over.reason)) }
 }
 
@@ -64,9 +64,9 @@ pub(super) fn run_call(args: &CallArgs, out: &mut Output) -> Result<(), Failure>
     let client = args.access.client()?;
     let mut screen = Screen::spinner();
     let events = client.events(&args.number)?;
-    client.place_call(&args.number)?;
+    let call = client.place_call(&args.number)?;
     let mut tally = Tally::default();
-    let (mut call, mut answered) = (None, false);
+    let mut answered = false;
     for streamed in events {
         let event = match streamed? {
             Streamed::Live(event) => event,
@@ -75,11 +75,8 @@ pub(super) fn run_call(args: &CallArgs, out: &mut Output) -> Result<(), Failure>
                 continue;
             }
         };
-        // Another client may have asked for a crawl of the same number; ours is the next to dial.
-        if call.is_none() && matches!(event.what, What::Dialling) {
-            call = Some(event.call);
-        }
-        if call != Some(event.call) {
+        // A crawl of the same number may be under way.
+        if event.call != call {
             continue;
         }
         let line = tally.note(&event);

@@ -131,13 +131,12 @@ async fn show(
     let began = clock.now();
     let client = Client::new(&api, token.clone())?;
     let crawled = in_thread(client.clone(), sample.number.clone());
-    let over = tokio::select! {
-        over = crawled => over?,
+    let (over, tree) = tokio::select! {
+        crawled = crawled => crawled?,
         signal = signals.next() => return Err(Failure::Failed(format!("ended by {signal}"))),
     };
     let took = clock.now().saturating_duration_since(began) / clock.pace();
 
-    let tree = service.tree(&sample.number).await?;
     out.line(&parts::render(&tree, &sample.number, Format::Text)?)?;
     let verdict = verdict(&over, carrier, sample, &tree);
     out.line(&format!("{}: {}.", minutes(took), over.summary))?;
@@ -154,12 +153,13 @@ async fn show(
 }
 
 /// Crawls on a thread of its own, since the client waits for its answers.
-async fn in_thread(client: Client, number: String) -> Result<Over, Failure> {
+async fn in_thread(client: Client, number: String) -> Result<(Over, Tree), Failure> {
     let (done, result) = oneshot::channel();
     thread::spawn(move || {
         let over = crawl::crawl(&client, &number, &mut Screen::spinner());
+        let crawled = over.and_then(|over| Ok((over, client.tree(&number)?)));
         // Nobody waits any more after Ctrl-C.
-        let _ = done.send(over);
+        let _ = done.send(crawled);
     });
     result.await.map_err(|_| Failure::Failed("the client of the demo ended early".to_owned()))?
 }

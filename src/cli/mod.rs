@@ -19,6 +19,7 @@ mod sse;
 mod token;
 mod transcribe;
 mod tree;
+mod view;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 fn understood(file: &str, line: Option<usize>, text: &str) -> Result<String, Failure> {
-    let (kind, options) = parts::understand(text)?;
+    let (kind, options) = parts::understand(text);
     let options = options.iter().map(Offered::from).collect();
     serde_json::to_string(&Line { file, line, kind, options }).map_err(Failure::failed)
 }

@@ -12,8 +12,12 @@ use phoneai_clock::Clock;
 use super::output::Failure;
 use crate::{
     config::{self, Config, Secret},
-    crawl::tree::{MenuOption, PromptKind, Tree},
+    crawl::{
+        menu_text,
+        tree::{MenuOption, PromptKind, Tree},
+    },
     speech::Transcript,
+    store::{Store, StoreError},
 };
 
 fn absent(part: &str) -> Failure {
@@ -40,12 +44,6 @@ impl Service {
         match self.0 {}
     }
 
-    /// The newest tree of a number.
-    pub(super) async fn tree(&self, number: &str) -> Result<Tree, Failure> {
-        let _ = number;
-        match self.0 {}
-    }
-
     /// Hangs up all calls and ends.
     pub(super) async fn shutdown(self) {
         match self.0 {}
@@ -58,14 +56,27 @@ pub(super) async fn create_token(
     name: &str,
     admin: bool,
 ) -> Result<Secret<String>, Failure> {
-    let _ = (data, name, admin);
-    Err(absent("the store"))
+    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    let token = store.create_token(name, admin).await.map_err(Failure::failed)?;
+    store.close().await;
+    Ok(Secret::new(token))
 }
 
-/// The newest tree of a number in the data directory; `None` if it was never called.
+/// The newest tree of a number in the data directory; `None` if nothing was heard there.
 pub(super) async fn stored_tree(data: &Path, number: &str) -> Result<Option<Tree>, Failure> {
-    let _ = (data, number);
-    Err(absent("the store"))
+    if !data.is_dir() {
+        return Err(Failure::Failed(format!("there is no data directory {}", data.display())));
+    }
+    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    let tree = newest_tree(&store, number).await.map_err(Failure::failed)?;
+    store.close().await;
+    Ok(tree)
+}
+
+async fn newest_tree(store: &Store, number: &str) -> Result<Option<Tree>, StoreError> {
+    let Some(row) = store.number(number).await? else { return Ok(None) };
+    let Some(newest) = store.newest_tree(row.id).await? else { return Ok(None) };
+    store.load_tree(newest.scan.id).await.map(Some)
 }
 
 /// How a tree is written.
@@ -79,18 +90,6 @@ pub(super) enum Format {
     Mermaid,
     /// A Graphviz graph
     Dot,
-}
-
-impl Format {
-    /// The format's name, here and in the API.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Json => "json",
-            Self::Mermaid => "mermaid",
-            Self::Dot => "dot",
-        }
-    }
 }
 
 /// Writes a tree.
@@ -128,9 +127,9 @@ impl Recogniser {
 }
 
 /// What a prompt's text says.
-pub(super) fn understand(text: &str) -> Result<(PromptKind, Vec<MenuOption>), Failure> {
-    let _ = text;
-    Err(absent("the understanding of menus"))
+pub(super) fn understand(text: &str) -> (PromptKind, Vec<MenuOption>) {
+    let understood = menu_text::understand_text(text);
+    (understood.kind, understood.options)
 }
 
 /// The simulated carrier, running.

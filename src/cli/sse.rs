@@ -8,8 +8,6 @@ const MAX_EVENT: usize = 1024 * 1024;
 /// One event of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Event {
-    /// Its type; empty if none was sent.
-    pub(super) name: String,
     /// Its data, lines joined by line feeds.
     pub(super) data: String,
 }
@@ -65,17 +63,14 @@ impl Decoder {
         }
         let (field, value) = line.split_once(':').unwrap_or((&line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "data" => {
-                if std::mem::replace(&mut self.has_data, true) {
-                    self.event.data.push('\n');
-                }
-                self.event.data.push_str(value);
+        // Other fields are passed over: a comment (empty field) keeps the connection alive; our
+        // streams say in the data what an event is, not in `event`; `id` and `retry` serve
+        // reconnecting, which they do not offer.
+        if field == "data" {
+            if std::mem::replace(&mut self.has_data, true) {
+                self.event.data.push('\n');
             }
-            "event" => self.event.name = value.to_owned(),
-            // A comment (empty field) keeps the connection alive; `id` and `retry` serve
-            // reconnecting, which our streams do not offer; others are to be ignored.
-            _ => {}
+            self.event.data.push_str(value);
         }
     }
 }
@@ -125,41 +120,37 @@ mod tests {
 
     use super::*;
 
-    fn read(stream: &str) -> Vec<(String, String)> {
-        Events::new(stream.as_bytes()).map(|e| e.unwrap()).map(|e| (e.name, e.data)).collect()
-    }
-
-    fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
-        of.iter().map(|(n, d)| ((*n).to_owned(), (*d).to_owned())).collect()
+    fn read(stream: &str) -> Vec<String> {
+        Events::new(stream.as_bytes()).map(|e| e.unwrap().data).collect()
     }
 
     #[test]
     fn events_end_at_empty_lines_and_lines_end_in_three_ways() {
         for end in ["\n", "\r", "\r\n"] {
             let stream = ["event: a", "data: 1", "", "data:2", "data: 3", "", ""].join(end);
-            assert_eq!(read(&stream), pairs(&[("a", "1"), ("", "2\n3")]), "{end:?}");
+            assert_eq!(read(&stream), ["1", "2\n3"], "{end:?}");
         }
     }
 
     #[test]
     fn comments_unknown_fields_and_events_without_data_are_nothing() {
         let stream = ": still here\n\nid: 5\nretry: 10\nodd\n\nevent: a\n\ndata\n\n";
-        assert_eq!(read(stream), pairs(&[("", "")]));
+        assert_eq!(read(stream), [""]);
     }
 
     #[test]
     fn only_one_blank_after_the_colon_is_dropped() {
-        assert_eq!(read("data:  two: colons \n\n"), pairs(&[("", " two: colons ")]));
+        assert_eq!(read("data:  two: colons \n\n"), [" two: colons "]);
     }
 
     #[test]
     fn a_byte_order_mark_before_the_first_line_is_dropped() {
-        assert_eq!(read("\u{FEFF}data: a\n\n"), pairs(&[("", "a")]));
+        assert_eq!(read("\u{FEFF}data: a\n\n"), ["a"]);
     }
 
     #[test]
     fn an_event_that_the_stream_breaks_off_in_is_dropped() {
-        assert_eq!(read("data: a\n\ndata: b\n"), pairs(&[("", "a")]));
+        assert_eq!(read("data: a\n\ndata: b\n"), ["a"]);
     }
 
     #[test]
@@ -184,7 +175,7 @@ mod tests {
             decoder.push(head).unwrap();
             decoder.push(tail).unwrap();
             let cut: Vec<_> =
-                std::iter::from_fn(|| decoder.poll_event()).map(|e| (e.name, e.data)).collect();
+                std::iter::from_fn(|| decoder.poll_event()).map(|e| e.data).collect();
             prop_assert_eq!(cut, whole);
         }
     }

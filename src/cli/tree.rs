@@ -29,12 +29,13 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
-    let Some(data) = &args.data else {
-        return out.line(&args.access.client()?.tree(&args.number, args.format.name())?);
+    let tree = match &args.data {
+        None => args.access.client()?.tree(&args.number)?,
+        Some(data) => {
+            super::short_runtime()?.block_on(parts::stored_tree(data, &args.number))?.ok_or_else(
+                || Failure::Failed(format!("{} has no tree of {}", data.display(), args.number)),
+            )?
+        }
     };
-    let tree = super::short_runtime()?.block_on(parts::stored_tree(data, &args.number))?;
-    let tree = tree.ok_or_else(|| {
-        Failure::Failed(format!("{} has no tree of {}", data.display(), args.number))
-    })?;
     out.line(&parts::render(&tree, &args.number, args.format)?)
 }
