@@ -1,12 +1,13 @@
 //! One answered call to a business, without sockets: keys and time in, sounds out.
 //!
 //! ```text
-//!             prompt said            key of an option
-//!  Prompt ───────────────▶ Listening ───────────────▶ Prompt (of the next menu)
-//!    │                      │  │  ▲ wrong key
-//!    │ ends the call        │  │  └─────── Invalid ──▶ Prompt (the same again)
-//!    ▼                      │  │ nothing pressed, or wrong keys too often
-//!  Ending ──▶ Over ◀────────┴──┴── Goodbye
+//!  Answered ──▶ Prompt ─────────▶ Listening ──────────▶ Prompt (of the next menu)
+//!                 │    it is said   │  │  key of an option
+//!                 │                 │  └─────▶ Invalid ──▶ Prompt (the same again)
+//!                 │ it ends         │ nothing   wrong key
+//!                 ▼ the call        ▼ pressed
+//!               Ending            Prompt (the same, another) or Goodbye
+//!                 └──────▶ Over ◀──────────────────────────────┘
 //! ```
 //!
 //! A key pressed while a prompt is said ends the prompt if the menu has `barge_in`, and is lost
@@ -23,6 +24,8 @@ use super::{
     sound,
 };
 
+/// From the opening of the media to the first word: a caller may not be ready to listen sooner.
+pub(super) const PAUSE_BEFORE_WORDS: Duration = Duration::from_millis(500);
 /// How long a line waits for another key when those pressed so far may be the beginning of more.
 const INTER_DIGIT: Duration = Duration::from_secs(3);
 /// Wrong keys in a row, and wrong numbers, after which the caller is sent away.
@@ -70,6 +73,8 @@ pub struct Line {
 /// What the line does, and until when.
 #[derive(Clone, Copy, Debug)]
 enum State {
+    /// Has answered and not said anything.
+    Answered(Instant),
     /// Says the prompt of the menu.
     Prompt(Instant),
     /// Waits for a key, or for more keys.
@@ -88,17 +93,15 @@ impl Line {
     /// A call that is answered at `now`.
     pub fn new(now: Instant, business: Arc<Business>) -> Self {
         let at = business.first;
-        let mut line = Self {
+        Self {
             business,
             at,
-            state: State::Over,
+            state: State::Answered(now + PAUSE_BEFORE_WORDS),
             pressed: String::new(),
             unheeded: 0,
             wrong: 0,
             actions: VecDeque::new(),
-        };
-        line.enter(now, at);
-        line
+        }
     }
 
     /// The id of the menu that the call is in.
@@ -114,8 +117,10 @@ impl Line {
         let business = self.business.clone();
         let Some(Menu { then: Then::Listen(listen), .. }) = business.menu(self.at) else { return };
         match self.state {
-            State::Prompt(_) | State::Invalid(_) if !listen.barge_in => return,
-            State::Prompt(_) | State::Invalid(_) => self.actions.push_back(Action::Stop),
+            State::Answered(_) | State::Prompt(_) | State::Invalid(_) if !listen.barge_in => return,
+            State::Answered(_) | State::Prompt(_) | State::Invalid(_) => {
+                self.actions.push_back(Action::Stop);
+            }
             State::Listening(_) => {}
             State::Goodbye(_) | State::Ending(_) | State::Over => return,
         }
@@ -135,7 +140,8 @@ impl Line {
     /// When [`Line::handle_timeout`] must be called next; `None` once the line has hung up.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Prompt(until)
+            State::Answered(until)
+            | State::Prompt(until)
             | State::Listening(until)
             | State::Invalid(until)
             | State::Goodbye(until)
@@ -161,7 +167,7 @@ impl Line {
                 self.nothing_pressed(now, listen);
             }
             (State::Listening(_), Then::Listen(listen)) => self.choose(now, listen, true),
-            (State::Invalid(_), _) => self.say(now),
+            (State::Answered(_) | State::Invalid(_), _) => self.say(now),
             (State::Listening(_), Then::End(_))
             | (State::Goodbye(_) | State::Ending(_) | State::Over, _) => self.hang_up(),
         }
@@ -284,7 +290,7 @@ mod tests {
             let now = phoneai_clock::Clock::real().now();
             let line = Line::new(now, business.clone());
             let mut call = Self { line, now, heard: Vec::new(), business };
-            call.listen();
+            call.wait(PAUSE_BEFORE_WORDS);
             call
         }
 

@@ -38,6 +38,21 @@ pub enum Behaviour {
     HangsUp,
 }
 
+impl Behaviour {
+    /// The business's name, or what happens, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Business(business) => business.name.clone(),
+            Self::Busy => "busy".to_owned(),
+            Self::Unavailable => "service unavailable".to_owned(),
+            Self::NoAnswer => "nobody answers".to_owned(),
+            Self::Silent => "answers and stays silent".to_owned(),
+            Self::Unknown => "not found".to_owned(),
+            Self::HangsUp => "answers and hangs up".to_owned(),
+        }
+    }
+}
+
 /// A business and its menu.
 #[derive(Debug)]
 pub struct Business {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    line::{self, Line},
+    line::{self, Line, PAUSE_BEFORE_WORDS},
     menu::{Behaviour, Business},
 };
 
@@ -50,6 +50,8 @@ pub struct Visit {
 enum Stage {
     /// Rings until then.
     Ringing(Instant, Callee),
+    /// Has opened the media, and will speak then.
+    Opening(Instant, Arc<Business>),
     /// Speaks until then without having answered.
     Early(Instant, Arc<Business>),
     /// Answered by a menu.
@@ -98,7 +100,11 @@ impl Visit {
     pub fn at(&self) -> Option<&str> {
         match &self.stage {
             Stage::Menu(line) => Some(line.at()),
-            Stage::Ringing(..) | Stage::Early(..) | Stage::Silent(_) | Stage::Over => None,
+            Stage::Ringing(..)
+            | Stage::Opening(..)
+            | Stage::Early(..)
+            | Stage::Silent(_)
+            | Stage::Over => None,
         }
     }
 
@@ -114,6 +120,7 @@ impl Visit {
     pub fn handle_timeout(&mut self, now: Instant) {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Ringing(until, callee) if until <= now => self.ring_is_over(until, callee),
+            Stage::Opening(until, business) if until <= now => self.speak(until, business),
             Stage::Early(until, business) if until <= now => self.answer(until, business),
             Stage::Silent(until) if until <= now => {
                 self.actions.push_back(Action::Line(line::Action::HangUp));
@@ -122,7 +129,11 @@ impl Visit {
                 line.handle_timeout(now);
                 self.stage = Stage::Menu(line);
             }
-            stage @ (Stage::Ringing(..) | Stage::Early(..) | Stage::Silent(_) | Stage::Over) => {
+            stage @ (Stage::Ringing(..)
+            | Stage::Opening(..)
+            | Stage::Early(..)
+            | Stage::Silent(_)
+            | Stage::Over) => {
                 self.stage = stage;
             }
         }
@@ -132,9 +143,10 @@ impl Visit {
     /// When [`Visit::handle_timeout`] must be called next; `None` when nothing will happen.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Ringing(until, _) | Stage::Early(until, _) | Stage::Silent(until) => {
-                Some(*until)
-            }
+            Stage::Ringing(until, _)
+            | Stage::Opening(until, _)
+            | Stage::Early(until, _)
+            | Stage::Silent(until) => Some(*until),
             Stage::Menu(line) => line.poll_timeout(),
             Stage::Over => None,
         }
@@ -147,21 +159,23 @@ impl Visit {
 
     fn ring_is_over(&mut self, now: Instant, callee: Callee) {
         match callee {
-            Callee::Business(business) => match &business.early {
-                Some(early) => {
-                    let (sound, lasts) = (early.samples.clone(), early.duration());
-                    self.actions.push_back(Action::EarlyMedia);
-                    let play = line::Action::Play { sound, repeat: false };
-                    self.actions.push_back(Action::Line(play));
-                    self.stage = Stage::Early(now + lasts, business);
-                }
-                None => self.answer(now, business),
-            },
+            Callee::Business(business) if business.early.is_some() => {
+                self.actions.push_back(Action::EarlyMedia);
+                self.stage = Stage::Opening(now + PAUSE_BEFORE_WORDS, business);
+            }
+            Callee::Business(business) => self.answer(now, business),
             Callee::Silence => self.silent(now + SILENT_LIMIT),
             Callee::Brief => self.silent(now + BRIEF),
             // 480: the called party did not answer (RFC 3398 §7.2.4.1, cause 19).
             Callee::Nobody => self.actions.push_back(Action::Refuse(480)),
         }
+    }
+
+    fn speak(&mut self, now: Instant, business: Arc<Business>) {
+        let Some(early) = &business.early else { return self.answer(now, business) };
+        let play = line::Action::Play { sound: early.samples.clone(), repeat: false };
+        self.actions.push_back(Action::Line(play));
+        self.stage = Stage::Early(now + early.duration(), business);
     }
 
     fn silent(&mut self, until: Instant) {
@@ -225,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_business_rings_and_answers_with_its_menu() {
-        let steps = [(0, "Ring"), (1_200, "Answer"), (1_200, "play")];
+        let steps = [(0, "Ring"), (1_200, "Answer"), (1_700, "play")];
         assert_eq!(visit("+12025550101", 5), expected(&steps));
     }
 
@@ -236,7 +250,7 @@ mod tests {
         assert_eq!(names, ["Ring", "EarlyMedia", "play", "Answer", "play"]);
         let early = Menus::samples().unwrap();
         let early = early.businesses().find_map(|b| b.early.clone()).unwrap();
-        assert_eq!(done[3].0, 400 + early.duration().as_millis());
+        assert_eq!(done[3].0, 400 + 500 + early.duration().as_millis());
     }
 
     #[test]
