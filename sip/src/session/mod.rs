@@ -288,6 +288,9 @@ impl Session {
             // §15.1.2: requests that are pending when the BYE comes or goes get a 487.
             core.reply(now, theirs.transaction, &theirs.request, Reply::status(487));
         }
+        if let Some(reinvite) = up.ours.take().and_then(|ours| ours.transaction()) {
+            core.transactions.abandon_later(now, reinvite);
+        }
         Some(*up)
     }
 

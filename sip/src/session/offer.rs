@@ -41,6 +41,13 @@ pub(super) struct Ours {
     glare: u8,
 }
 
+impl Ours {
+    /// The re-INVITE under way.
+    pub(super) fn transaction(&self) -> Option<TransactionId> {
+        self.reinvite.map(|(transaction, _)| transaction)
+    }
+}
+
 impl Session {
     /// Takes a re-INVITE. 100 was sent already.
     pub(super) fn on_reinvite(
