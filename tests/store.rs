@@ -1,5 +1,7 @@
 //! The store through its public door: requests, the queue, trees, tokens.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use phoneai::{
