@@ -120,12 +120,13 @@ const MAX_BEHIND: i32 = 8000;
 /// The playout is judged after each so many pulls.
 const JUDGED_EVERY: u32 = 5;
 
-/// Slack that all but one packet in a hundred shall have at least: 2 ms.
-const LEAST_SLACK: i32 = 2 * SAMPLES_PER_MS as i32;
+/// Slack that all but one packet in a hundred shall have at least: a frame, because a packet that
+/// begins within a frame is needed when the frame begins, and 2 ms for the clock's steps.
+const LEAST_SLACK: i32 = 22 * SAMPLES_PER_MS as i32;
 
-/// Slack above which delay is taken away: 30 ms. One period less leaves at least 15 ms, so that
-/// forward and back cannot alternate.
-const MOST_SLACK: i32 = 30 * SAMPLES_PER_MS as i32;
+/// Slack above which delay is taken away. An undisturbed stream begins with 40 to 60 ms; a period
+/// less leaves at least 45 ms, so that forward and back cannot alternate.
+const MOST_SLACK: i32 = 60 * SAMPLES_PER_MS as i32;
 
 /// Packets that must have been seen before delay is taken away: two seconds.
 const SEEN_BEFORE_SHORTENING: usize = 100;
@@ -185,9 +186,9 @@ impl JitterBuffer {
         }
         self.stray_next = None;
 
-        let slack = timetable.slack(now, ahead);
-        self.slack.push(slack);
-        if slack < 0 {
+        self.slack.push(timetable.slack(now, ahead));
+        let frame_begins = ahead.div_euclid(FRAME_SAMPLES as i32) * FRAME_SAMPLES as i32;
+        if timetable.slack(now, frame_begins) < 0 {
             self.stats.late += 1;
             self.late_in_a_row += 1;
         } else {
@@ -230,7 +231,9 @@ impl JitterBuffer {
         if moved != 0 {
             self.stats.stretched += 1;
             self.slack.shift(-moved);
-            self.correction -= moved;
+            // A period may be more than was asked for; that is not to be taken back.
+            let left = self.correction - moved;
+            self.correction = if left.signum() == self.correction.signum() { left } else { 0 };
         }
         self.stats.concealed += u64::from(concealed);
         concealed
@@ -458,16 +461,15 @@ impl Entry {
 }
 
 impl Timetable {
-    /// How long before it is needed a packet arrived whose first sample is `ahead` of the playout,
-    /// in samples; negative if it came too late.
+    /// How long before it is played a sample arrived that is `ahead` of the playout, in samples;
+    /// negative if it came too late.
     fn slack(&self, now: Instant, ahead: i32) -> i32 {
-        let frames = ahead.div_euclid(FRAME_SAMPLES as i32);
         let until_pull = if self.next_pull >= now {
             samples_of(self.next_pull.saturating_duration_since(now))
         } else {
             -samples_of(now.saturating_duration_since(self.next_pull))
         };
-        frames.saturating_mul(FRAME_SAMPLES as i32).saturating_add(until_pull)
+        ahead.saturating_add(until_pull)
     }
 }
 

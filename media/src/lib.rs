@@ -8,21 +8,26 @@
 //! From the wire inwards: [`socket`] drives one [`stream`] per call on the media threads; a stream
 //! keeps strangers out ([`peer`]), puts packets in order ([`jitter`]), decodes them ([`codec`]),
 //! fills what is missing ([`conceal`]) and sends and receives digits ([`dtmf`]). [`detect`] says
-//! what is heard in the frames, `recorder` keeps them.
+//! what is heard in the frames, [`recorder`] keeps them.
 
 pub mod codec;
 pub mod conceal;
 pub mod detect;
 pub mod dtmf;
+mod exercise;
 pub mod jitter;
 pub mod noise;
 pub mod peer;
 pub mod reception;
+pub mod recorder;
 pub mod rtcp;
 pub mod rtp;
 pub mod socket;
 pub mod stream;
 pub mod wav;
+
+#[doc(hidden)]
+pub use exercise::exercise;
 
 /// Samples in a second of everything that is heard and sent.
 pub const SAMPLE_RATE: u32 = 8000;

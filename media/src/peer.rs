@@ -282,18 +282,14 @@ impl Remote {
 }
 
 /// Addresses that a peer behind a NAT puts in its SDP by mistake: private (RFC 1918, RFC 6598,
-/// RFC 4193), link-local, unspecified, or only for documentation. Loopback is none of them: whoever
-/// signals it is on this host.
+/// RFC 4193), link-local or unspecified. Loopback is none of them: whoever signals it is on this
+/// host.
 fn is_unreachable(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
             let shared = a == 100 && (64..128).contains(&b);
-            v4.is_private()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || v4.is_documentation()
-                || shared
+            v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
         }
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
     }

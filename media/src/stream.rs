@@ -37,9 +37,9 @@ pub const MAX_QUEUED_PLAYS: usize = 64;
 /// Events that may wait for [`RtpStream::poll_event`]; beyond, the newest is dropped and counted.
 pub const MAX_WAITING_EVENTS: usize = 256;
 
-/// When the owner calls later than this, the frames in between are left out: after a second of
-/// standstill nobody wants the past.
-pub const MAX_LAG: Duration = Duration::from_secs(1);
+/// When the owner calls later than this, unless set otherwise, the frames in between are left out:
+/// after a second of standstill nobody wants the past.
+pub const DEFAULT_MAX_LAG: Duration = Duration::from_secs(1);
 
 /// What does not change in the life of a stream.
 #[derive(Clone, Debug)]
@@ -58,6 +58,8 @@ pub struct StreamSettings {
     pub no_packets_after: Duration,
     /// Longest delay of the jitter buffer.
     pub max_delay: Duration,
+    /// When the owner calls later than this, the frames in between are left out.
+    pub max_lag: Duration,
 }
 
 impl StreamSettings {
@@ -71,6 +73,7 @@ impl StreamSettings {
             wall_at_open: Duration::ZERO,
             no_packets_after: Duration::from_secs(3),
             max_delay: DEFAULT_MAX_DELAY,
+            max_lag: DEFAULT_MAX_LAG,
         }
     }
 }
@@ -479,7 +482,7 @@ impl RtpStream {
             return false;
         }
         let lag = now.saturating_duration_since(due);
-        if lag > MAX_LAG {
+        if lag > self.settings.max_lag {
             self.skip(lag);
             return true;
         }

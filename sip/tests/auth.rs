@@ -1,5 +1,7 @@
 //! Digest authentication: our client against our server, and both against fixed vectors.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},

@@ -1,5 +1,7 @@
 //! Reading and writing messages as peers send them, well and badly.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use phoneai_sip::message::{

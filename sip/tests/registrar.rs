@@ -1,5 +1,7 @@
 //! The registrar as phones meet it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},

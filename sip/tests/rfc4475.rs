@@ -3,6 +3,8 @@
 //!
 //! In the texts a line feed stands for CRLF.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use phoneai_sip::message::{
     HeaderName, Message, Method, ParseError, Scheme, StatusCode, Token, Uri, reject,
 };

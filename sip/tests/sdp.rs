@@ -1,5 +1,7 @@
 //! Session descriptions as real peers send them, and lying ones.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail loudly")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use phoneai_sip::{

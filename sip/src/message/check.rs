@@ -92,7 +92,9 @@ fn lists(message: &Message<'_>) -> Result<(), ParseError> {
         let at = message.header(Name::Contact).map_or(0, |v| lex::offset_in(message.bytes, v));
         return Err(ParseError::new(Kind::Value, at).within(Name::Contact));
     }
-    for name in [Name::Route, Name::RecordRoute, Name::Path, Name::PAssertedIdentity] {
+    // What only informs (identities, dates) is not worth losing a call for: it is read, and perhaps
+    // refused, where it is used.
+    for name in [Name::Route, Name::RecordRoute, Name::Path] {
         for addr in message.addrs(name) {
             addr?;
         }

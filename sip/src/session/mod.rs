@@ -23,7 +23,7 @@ use crate::{
         core::{Core, Reply, User},
         event::{CallEvent, Ended, EndedBy},
         inbound::Inbound,
-        login::Login,
+        login::{Login, Place},
     },
     message::Method,
     transaction::{TimerTable, TransactionId},
@@ -288,6 +288,9 @@ impl Session {
             // §15.1.2: requests that are pending when the BYE comes or goes get a 487.
             core.reply(now, theirs.transaction, &theirs.request, Reply::status(487));
         }
+        if let Some(reinvite) = up.ours.take().and_then(|ours| ours.transaction()) {
+            core.transactions.abandon_later(now, reinvite);
+        }
         Some(*up)
     }
 
@@ -414,7 +417,7 @@ impl Session {
                 closing.bye = None;
                 let uri = closing.dialog.as_ref().map(Dialog::request_uri).unwrap_or_default();
                 let request = (Method::Bye, uri.as_str(), &[][..]);
-                if self.login.on_challenge(&mut core.rng, response, request) {
+                if self.login.on_challenge(&mut core.rng, response, request, Place::InDialog) {
                     self.send_bye_unless_held_back(now, core);
                 }
             }

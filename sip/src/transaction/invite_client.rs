@@ -71,11 +71,13 @@ impl InviteClient {
         out: &mut VecDeque<Transmit>,
     ) -> Verdict {
         match (&self.state, status) {
-            (State::Calling { .. } | State::Proceeding, ..200) => {
-                self.timers.stop_all();
+            (State::Calling { .. }, ..200) => {
+                self.timers.stop(Timer::A);
+                self.timers.stop(Timer::B);
                 self.state = State::Proceeding;
                 Verdict::Pass
             }
+            (State::Proceeding, ..200) => Verdict::Pass,
             (State::Calling { .. } | State::Proceeding, 200..300) => {
                 self.timers.stop_all();
                 self.timers.set(Timer::M, now + values.give_up());
@@ -126,11 +128,21 @@ impl InviteClient {
                 self.terminate();
                 Verdict::Pass
             }
-            (State::Completed { .. }, Timer::D) | (State::Accepted, Timer::M) => {
+            (State::Completed { .. }, Timer::D)
+            | (State::Accepted, Timer::M)
+            | (State::Calling { .. } | State::Proceeding, Timer::Orphan) => {
                 self.terminate();
                 Verdict::Absorb
             }
             _ => Verdict::Absorb,
+        }
+    }
+
+    /// Ends by `at` without a word, unless a final response comes before.
+    pub(super) fn abandon_at(&mut self, at: Instant) {
+        match self.state {
+            State::Calling { .. } | State::Proceeding => self.timers.set(Timer::Orphan, at),
+            State::Accepted | State::Completed { .. } | State::Terminated => {}
         }
     }
 

@@ -279,6 +279,19 @@ impl<U: Copy> Transactions<U> {
         self.settle(id);
     }
 
+    /// Forgets an INVITE after 64 × T1 if it has no final response by then: without this, one whose
+    /// call is over would wait for ever.
+    pub(crate) fn abandon_later(&mut self, now: Instant, id: TransactionId) {
+        let Some(entry) = self.table.get_mut(&id) else { return };
+        match &mut entry.machine {
+            Machine::InviteClient(machine) => machine.abandon_at(now + self.values.give_up()),
+            Machine::NonInviteClient(_)
+            | Machine::InviteServer(_)
+            | Machine::NonInviteServer(_) => {}
+        }
+        self.settle(id);
+    }
+
     /// The bytes of an INVITE that we sent, for its CANCEL.
     pub(crate) fn invite_bytes(&self, id: TransactionId) -> Option<Arc<[u8]>> {
         match &self.table.get(&id)?.machine {

@@ -32,6 +32,9 @@ pub(crate) enum Timer {
     L,
     /// When to stop passing on 2xx of an INVITE (RFC 6026 §8.4).
     M,
+    /// When to forget an INVITE without final response whose call is over. Not of any RFC, which
+    /// let it wait for ever.
+    Orphan,
 }
 
 /// When each running timer of one owner fires. Few run at once, so that a list is enough.
