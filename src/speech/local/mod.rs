@@ -77,8 +77,9 @@ impl LocalEngine {
     }
 
     fn with(recogniser: Arc<dyn Recognise>, settings: &LocalSettings) -> Result<Self, SpeechError> {
-        let pool = Pool::start(recogniser, settings.workers)
-            .map_err(|e| SpeechError::Model(format!("cannot start the recogniser's threads: {e}")))?;
+        let pool = Pool::start(recogniser, settings.workers).map_err(|e| {
+            SpeechError::Model(format!("cannot start the recogniser's threads: {e}"))
+        })?;
         Ok(Self {
             pool,
             places: Arc::default(),
@@ -205,8 +206,7 @@ impl Recogniser {
 
     fn words(&self, piece: &Piece, work: &mut Workspace) -> Transcript {
         let Piece { from_ms, samples } = piece;
-        let request =
-            Request { samples, hint: &self.hint, language: self.language.as_deref() };
+        let request = Request { samples, hint: &self.hint, language: self.language.as_deref() };
         let found = self.model.recognise(request, work);
         tracing::debug!(
             from_ms,
