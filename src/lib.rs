@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod crawl;
 pub mod log;
+pub mod service;
 pub mod simulator;
 pub mod speech;
 pub mod store;

@@ -14,6 +14,7 @@ pub mod codec;
 pub mod conceal;
 pub mod detect;
 pub mod dtmf;
+mod exercise;
 pub mod jitter;
 pub mod noise;
 pub mod peer;
@@ -24,6 +25,9 @@ pub mod rtp;
 pub mod socket;
 pub mod stream;
 pub mod wav;
+
+#[doc(hidden)]
+pub use exercise::exercise;
 
 /// Samples in a second of everything that is heard and sent.
 pub const SAMPLE_RATE: u32 = 8000;

@@ -9,9 +9,6 @@ mod server;
 mod v1;
 pub mod v2;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use axum::Router;

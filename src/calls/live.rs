@@ -10,7 +10,7 @@ use crate::{crawl::tree::PromptKind, speech::CallMs};
 const BACKLOG: usize = 1024;
 
 /// One thing that happened in a call.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LiveEvent {
     /// The call's id.
     pub call: uuid::Uuid,
@@ -26,7 +26,7 @@ pub struct LiveEvent {
 }
 
 /// What happened.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
     /// The INVITE was sent.

@@ -1,3 +1,206 @@
 //! A call: its signalling, its media, its life, its record.
+//!
+//! [`Lines`] is what all calls share. [`Lines::place`] makes one call and is its owner until it is
+//! over: one task, which hears what SIP, the media stream and the recogniser tell, passes it to the
+//! call's [`pilot::Pilot`], and does what the pilot wants.
 
+pub mod agreement;
+mod call;
+pub mod desk;
 pub mod live;
+pub mod pilot;
+pub mod recording;
+pub mod trunk;
+
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use phoneai_clock::Clock;
+use phoneai_media::socket::{MediaError, MediaThreads, PortRange};
+use phoneai_sip::transport::udp;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use self::{live::Live, pilot::Pilot, recording::Shelf, trunk::Dialled};
+use crate::{
+    config::Trunk,
+    speech::{Engine, SpeechError},
+    store::{ScanId, Store, StoreError, UserId},
+};
+
+/// What the calls of a service share. Copies are the same lines.
+#[derive(Clone)]
+pub struct Lines {
+    shared: Arc<Shared>,
+}
+
+/// How calls are made.
+#[derive(Clone, Debug)]
+pub struct LineSettings {
+    /// The carrier.
+    pub trunk: Trunk,
+    /// The address that stands in our SDP; `None` for the one from which the trunk is reached.
+    pub advertise: Option<IpAddr>,
+    /// The address on which audio is received; `None` for all.
+    pub media_bind: Option<IpAddr>,
+    /// The ports for audio.
+    pub media_ports: PortRange,
+    /// How long a key sounds, in milliseconds.
+    pub dtmf_tone_ms: u32,
+    /// The silence after it, in milliseconds.
+    pub dtmf_gap_ms: u32,
+    /// Warn when the peer sends no audio for so long.
+    pub no_packets_after: Duration,
+}
+
+struct Shared {
+    settings: LineSettings,
+    sip: udp::Handle,
+    media: MediaThreads,
+    engine: Arc<dyn Engine>,
+    store: Store,
+    recordings: Option<Shelf>,
+    live: Live,
+    clock: Clock,
+}
+
+/// A call to be made.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Its id, under which it stands in the log, the record and the live events.
+    pub uuid: Uuid,
+    /// Whom to call.
+    pub number: Dialled,
+    /// From which number; `None` for the trunk's.
+    pub caller_id: Option<String>,
+    /// Who asked for it.
+    pub asked_by: Option<UserId>,
+    /// The scan that it serves, if it does.
+    pub scan: Option<ScanId>,
+}
+
+/// How a call went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Why it ended, in one line.
+    pub reason: String,
+    /// The SIP status that refused it, if one did.
+    pub sip_status: Option<u16>,
+    /// From the answer to the end; `None` if it was not answered.
+    pub talked: Option<Duration>,
+}
+
+/// Why a call could not be made. Nothing was sent to anybody.
+#[derive(Debug, thiserror::Error)]
+pub enum CallFailure {
+    /// The trunk's name was not found.
+    #[error("cannot find the trunk {host}: {error}; check trunk.address and the name servers")]
+    Trunk {
+        /// As configured.
+        host: String,
+        /// What the resolver says.
+        error: std::io::Error,
+    },
+    /// No audio stream could be opened.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The recogniser takes no more calls.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// SIP refused.
+    #[error("cannot send the invitation: {0}")]
+    Sip(#[from] udp::DriverError),
+    /// What happened could not be stored. The call was ended: what is heard must be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Lines {
+    /// Puts the parts together; without `recordings` nothing is recorded.
+    #[allow(clippy::too_many_arguments, reason = "each is a part, none has a default")]
+    pub fn new(
+        settings: LineSettings,
+        sip: udp::Handle,
+        media: MediaThreads,
+        engine: Arc<dyn Engine>,
+        store: Store,
+        recordings: Option<Shelf>,
+        live: Live,
+        clock: Clock,
+    ) -> Self {
+        let shared = Shared { settings, sip, media, engine, store, recordings, live, clock };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Makes a call and stays with it until it is over. When `stop` becomes true, it is hung up.
+    ///
+    /// # Errors
+    /// If the call could not be made, or what was heard could not be stored.
+    pub async fn place(
+        &self,
+        order: &Order,
+        pilot: &mut dyn Pilot,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Report, CallFailure> {
+        call::run(&self.shared, order, pilot, stop).await
+    }
+
+    /// The place where calls tell what happens.
+    pub fn live(&self) -> &Live {
+        &self.shared.live
+    }
+
+    /// The database of the calls.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// The time of the calls.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+}
+
+impl Shared {
+    /// The trunk's address now. Names are looked up anew for each call: carriers move.
+    async fn trunk_address(&self) -> Result<SocketAddr, CallFailure> {
+        resolve(&self.settings.trunk, self.sip.local_addr()).await
+    }
+
+    /// The address of ours that `peer` can send audio to.
+    fn media_address(&self, peer: SocketAddr) -> IpAddr {
+        let bound = self.settings.media_bind.filter(|ip| !ip.is_unspecified());
+        self.settings.advertise.or(bound).or_else(|| address_towards(peer)).unwrap_or(peer.ip())
+    }
+}
+
+/// The trunk's first address of the family that `local` speaks.
+///
+/// # Errors
+/// [`CallFailure::Trunk`] if there is none.
+pub async fn resolve(trunk: &Trunk, local: SocketAddr) -> Result<SocketAddr, CallFailure> {
+    let failed = |error| CallFailure::Trunk { host: trunk.address.host.clone(), error };
+    let found = tokio::net::lookup_host((trunk.address.host.as_str(), trunk.address.port))
+        .await
+        .map_err(failed)?;
+    let mut fitting = found.filter(|address| address.is_ipv4() == local.is_ipv4());
+    fitting.next().ok_or_else(|| {
+        let version = if local.is_ipv4() { "IPv4" } else { "IPv6" };
+        failed(std::io::Error::other(format!("it has no {version} address, which sip.listen is")))
+    })
+}
+
+/// Our address on the way to `peer`, by asking the routing table; nothing is sent.
+pub fn address_towards(peer: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if peer.is_ipv4() {
+        std::net::Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}

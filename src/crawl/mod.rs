@@ -1,4 +1,10 @@
 //! From what is heard to the tree of a menu: understanding, navigating, remembering.
 
+pub mod compare;
+pub mod driver;
 pub mod menu_text;
+pub mod navigator;
+pub mod render;
+pub mod retry;
+pub mod scheduler;
 pub mod tree;

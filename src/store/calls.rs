@@ -4,7 +4,7 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    CallOutcome, ScanId, Store, StoreError, Time, UserId, Write, next_id,
+    CallOutcome, ScanId, ScanJob, Store, StoreError, Time, UserId, Write, next_id,
     queue::{ScanStatus, parse_uuid},
 };
 
@@ -55,6 +55,19 @@ pub struct NewCall {
     pub caller_id: Option<String>,
     /// Who asked for it.
     pub asked_by: Option<UserId>,
+}
+
+impl NewCall {
+    /// The call that a leased scan asks for.
+    pub fn of(job: &ScanJob) -> Self {
+        Self {
+            uuid: job.call_uuid,
+            scan: Some(job.scan),
+            number: job.number.clone(),
+            caller_id: job.caller_id.clone(),
+            asked_by: job.asked_by,
+        }
+    }
 }
 
 /// Something that a call reached.

@@ -31,7 +31,7 @@ use std::{
 
 use phoneai_clock::Clock;
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -49,7 +49,7 @@ pub use self::{
 /// Connections that only read.
 const READERS: u32 = 4;
 /// So long another program may hold the database before we give up.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5000 });
 /// The database in the data directory.
 const DATABASE_FILE: &str = "phoneai.db";
 /// Held locked as long as a store is open.
@@ -144,6 +144,11 @@ impl Store {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY_TIMEOUT * 2)
+            // A full disk makes SQLite end a transaction by itself, which leaves the driver in the
+            // belief that it is in one: such a connection would refuse every later transaction.
+            .before_acquire(|connection, _| {
+                Box::pin(async move { Ok(!connection.is_in_transaction()) })
+            })
             .connect_with(options.clone())
             .await?;
         sqlx::migrate!("src/store/migrations").run(&writer).await?;

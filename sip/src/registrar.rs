@@ -1,0 +1,376 @@
+//! The server side of registration (RFC 3261 §10.3), in memory.
+//!
+//! A request goes in with its time and source, the response comes out. An update is done as a
+//! whole or not at all. The caller has matched the transaction and called
+//! [`Message::check`](crate::message::Message::check); it gives the response a To tag.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    auth::{Claim, DigestServer, Ha1, Verdict},
+    message::{
+        Contact, HeaderName, Host, Message, Method, NameAddr, Response, Scheme, Start, StatusCode,
+        Uri,
+    },
+};
+
+/// Extensions that a REGISTER may require of us.
+const SUPPORTED: [&str; 0] = [];
+/// Seconds after which a client may try again when the table is full.
+const RETRY_AFTER_S: u32 = 300;
+
+/// Bounds of a registrar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistrarConfig {
+    /// Domains that it serves, without case; empty to take any.
+    pub domains: Vec<String>,
+    /// The shortest registration in seconds; a shorter wish gets 423.
+    pub min_expires_s: u32,
+    /// The longest registration in seconds; a longer wish is cut.
+    pub max_expires_s: u32,
+    /// Seconds for those who name none.
+    pub default_expires_s: u32,
+    /// Bindings of one address of record; the one that ends first makes room for another.
+    pub max_bindings: usize,
+    /// Addresses of record that are registered at once.
+    pub max_records: usize,
+}
+
+impl Default for RegistrarConfig {
+    fn default() -> Self {
+        Self {
+            domains: Vec::new(),
+            min_expires_s: 60,
+            max_expires_s: 3600,
+            default_expires_s: 3600,
+            max_bindings: 5,
+            max_records: 100_000,
+        }
+    }
+}
+
+/// Where a user can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The Contact's URI as the phone wrote it.
+    pub contact: String,
+    /// Where the REGISTER really came from: the way back through a NAT.
+    pub source: SocketAddr,
+    /// Preference in thousandths.
+    pub q_thousandths: u16,
+    /// When it ends.
+    pub expires_at: Instant,
+    call_id: String,
+    cseq: u32,
+}
+
+/// The bindings of all users of one authority.
+#[derive(Debug)]
+pub struct Registrar {
+    config: RegistrarConfig,
+    digest: DigestServer,
+    records: HashMap<String, Vec<Binding>>,
+    /// Not later than the first end of a binding.
+    wake: Option<Instant>,
+}
+
+/// A response before it has become one: status, and a reason phrase if the usual one says little.
+struct Failure {
+    code: StatusCode,
+    headers: Vec<(HeaderName<'static>, String)>,
+}
+
+impl From<StatusCode> for Failure {
+    fn from(code: StatusCode) -> Self {
+        Self { code, headers: Vec::new() }
+    }
+}
+
+impl Registrar {
+    /// An empty registrar; `digest` is the authority for its users.
+    pub fn new(config: RegistrarConfig, digest: DigestServer) -> Self {
+        Self { config, digest, records: HashMap::new(), wake: None }
+    }
+
+    /// Handles a REGISTER. `secret` finds the HA1 of a user by name.
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: &Message<'_>,
+        secret: impl FnOnce(&str) -> Option<Ha1>,
+    ) -> Response {
+        match self.register(now, source, request, secret) {
+            Ok(bindings) => {
+                let mut response = Response::to(request, StatusCode::OK);
+                for binding in bindings {
+                    let seconds = remaining_s(now, binding.expires_at);
+                    let value = format!("<{}>;expires={seconds}", binding.contact);
+                    response.headers_mut().push(HeaderName::Contact, value);
+                }
+                response
+            }
+            Err(failure) => {
+                let mut response = Response::to(request, failure.code);
+                for (name, value) in failure.headers {
+                    response.headers_mut().push(name, value);
+                }
+                response
+            }
+        }
+    }
+
+    /// The live bindings of a user (`user@domain`), the preferred one first, then the newest.
+    pub fn bindings(&self, now: Instant, user: &str, domain: &str) -> Vec<&Binding> {
+        let mut found: Vec<&Binding> = self
+            .records
+            .get(&key(user, domain))
+            .into_iter()
+            .flatten()
+            .filter(|binding| binding.expires_at > now)
+            .collect();
+        found
+            .sort_by_key(|b| (std::cmp::Reverse(b.q_thousandths), std::cmp::Reverse(b.expires_at)));
+        found
+    }
+
+    /// Addresses of record with bindings, ended ones included until the next time-out.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True if nobody is registered.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// When to call [`Registrar::handle_timeout`]: not later than the first binding ends, perhaps
+    /// earlier if it was refreshed since.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wake
+    }
+
+    /// Removes bindings that have ended.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.records.retain(|_, bindings| {
+            bindings.retain(|binding| binding.expires_at > now);
+            !bindings.is_empty()
+        });
+        self.wake = self.records.values().flatten().map(|binding| binding.expires_at).min();
+    }
+
+    fn register(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: &Message<'_>,
+        secret: impl FnOnce(&str) -> Option<Ha1>,
+    ) -> Result<Vec<Binding>, Failure> {
+        let bad = |_| Failure::from(StatusCode::BAD_REQUEST);
+        let Start::Request { method, uri } = request.start() else {
+            return Err(StatusCode::BAD_REQUEST.into());
+        };
+        if method != Method::Register {
+            return Err(StatusCode::METHOD_NOT_ALLOWED.into());
+        }
+        let target = Uri::parse(uri).map_err(bad)?;
+        if target.host().is_none_or(|host| !self.serves(host)) {
+            return Err(StatusCode::NOT_FOUND.into());
+        }
+        require(request)?;
+        let username = self.authenticate(now, source, request, uri, secret)?;
+        let to = request.to().map_err(bad)?;
+        // RFC 3261 §10.3 step 4: who may change whose bindings. Here: everyone their own.
+        let (Scheme::Sip | Scheme::Sips, Some(user), Some(host)) =
+            (to.uri.scheme(), to.uri.user_decoded(), to.uri.host())
+        else {
+            return Err(StatusCode::FORBIDDEN.into());
+        };
+        if user != username.as_str() {
+            return Err(StatusCode::FORBIDDEN.into());
+        }
+        if !self.serves(host) {
+            return Err(StatusCode::NOT_FOUND.into());
+        }
+        self.update(now, source, request, &key(&user, &host.to_string()))
+    }
+
+    fn authenticate(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: &Message<'_>,
+        uri: &[u8],
+        secret: impl FnOnce(&str) -> Option<Ha1>,
+    ) -> Result<String, Failure> {
+        let body = request.body();
+        let claim = Claim { source: source.ip(), method: Method::Register, uri, body };
+        let values = request.authorization().filter_map(Result::ok);
+        let stale = match self.digest.verify(now, &claim, values, secret) {
+            Verdict::Accepted { username } => return Ok(username),
+            Verdict::Stale => true,
+            Verdict::Refused(_) => false,
+        };
+        let lines = self.digest.challenge(now, source.ip(), stale);
+        let headers = lines.into_iter().map(|l| (HeaderName::WwwAuthenticate, l)).collect();
+        Err(Failure { code: StatusCode::UNAUTHORIZED, headers })
+    }
+
+    fn update(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: &Message<'_>,
+        key: &str,
+    ) -> Result<Vec<Binding>, Failure> {
+        let bad = |_| Failure::from(StatusCode::BAD_REQUEST);
+        let call_id = request.call_id().map_err(bad)?;
+        let cseq = request.cseq().map_err(bad)?.number;
+        let expires = request.expires().map_err(bad)?;
+        let wishes = wishes(request, self.config.max_bindings, expires)?;
+        let mut bindings: Vec<Binding> = self.records.get(key).cloned().unwrap_or_default();
+        bindings.retain(|binding| binding.expires_at > now);
+        // §10.3 step 7: an older request of the same phone must not undo a newer one.
+        let is_old = |b: &Binding| b.call_id == call_id && cseq <= b.cseq;
+        match wishes {
+            Wishes::Fetch => {}
+            Wishes::RemoveAll => {
+                if bindings.iter().any(is_old) {
+                    return Err(StatusCode::SERVER_INTERNAL_ERROR.into());
+                }
+                bindings.clear();
+            }
+            Wishes::Each(addrs) => {
+                for addr in addrs {
+                    let seconds = self.granted_s(addr.expires().or(expires))?;
+                    let same = |b: &Binding| {
+                        Uri::parse(b.contact.as_bytes()).is_ok_and(|u| u.is_equivalent(&addr.uri))
+                    };
+                    if bindings.iter().any(|b| same(b) && is_old(b)) {
+                        return Err(StatusCode::SERVER_INTERNAL_ERROR.into());
+                    }
+                    bindings.retain(|b| !same(b));
+                    if seconds == 0 {
+                        continue;
+                    }
+                    if bindings.len() >= self.config.max_bindings {
+                        drop_first_to_end(&mut bindings);
+                    }
+                    bindings.push(Binding {
+                        contact: addr.uri.as_str().to_owned(),
+                        source,
+                        q_thousandths: addr.q_thousandths(),
+                        expires_at: now + Duration::from_secs(u64::from(seconds)),
+                        call_id: call_id.to_owned(),
+                        cseq,
+                    });
+                }
+            }
+        }
+        self.keep(now, key, &bindings)?;
+        Ok(bindings)
+    }
+
+    /// Stores a record, or refuses a new one when the table is full of living ones.
+    fn keep(&mut self, now: Instant, key: &str, bindings: &[Binding]) -> Result<(), Failure> {
+        if bindings.is_empty() {
+            self.records.remove(key);
+            return Ok(());
+        }
+        if !self.records.contains_key(key) && self.records.len() >= self.config.max_records {
+            self.handle_timeout(now);
+            if self.records.len() >= self.config.max_records {
+                let headers = vec![(HeaderName::RetryAfter, RETRY_AFTER_S.to_string())];
+                return Err(Failure { code: StatusCode::SERVICE_UNAVAILABLE, headers });
+            }
+        }
+        let first_end = bindings.iter().map(|binding| binding.expires_at).min();
+        self.wake = self.wake.into_iter().chain(first_end).min();
+        self.records.insert(key.to_owned(), bindings.to_vec());
+        Ok(())
+    }
+
+    fn granted_s(&self, wish: Option<u32>) -> Result<u32, Failure> {
+        let config = &self.config;
+        let seconds = wish.unwrap_or(config.default_expires_s);
+        if seconds > 0 && seconds < config.min_expires_s {
+            let headers = vec![(HeaderName::MinExpires, config.min_expires_s.to_string())];
+            return Err(Failure { code: StatusCode::INTERVAL_TOO_BRIEF, headers });
+        }
+        Ok(seconds.min(config.max_expires_s))
+    }
+
+    fn serves(&self, host: Host<'_>) -> bool {
+        let host = host.to_string();
+        let domains = &self.config.domains;
+        domains.is_empty() || domains.iter().any(|domain| domain.eq_ignore_ascii_case(&host))
+    }
+}
+
+/// What the Contact headers ask for.
+enum Wishes<'a> {
+    /// None: tell what is there.
+    Fetch,
+    /// `*` with Expires: 0.
+    RemoveAll,
+    /// Add, refresh or remove these.
+    Each(Vec<NameAddr<'a>>),
+}
+
+fn wishes<'a>(
+    request: &Message<'a>,
+    max: usize,
+    expires: Option<u32>,
+) -> Result<Wishes<'a>, Failure> {
+    let mut addrs = Vec::new();
+    let mut star = false;
+    for contact in request.contacts() {
+        match contact.map_err(|_| Failure::from(StatusCode::BAD_REQUEST))? {
+            Contact::Star => star = true,
+            Contact::Addr(addr) => addrs.push(addr),
+        }
+    }
+    // Only SIP addresses can be called back; more of them than we keep is no phone's doing.
+    let callable = |addr: &NameAddr<'_>| matches!(addr.uri.scheme(), Scheme::Sip | Scheme::Sips);
+    match (star, addrs.is_empty(), expires) {
+        (true, true, Some(0)) => Ok(Wishes::RemoveAll),
+        (false, true, _) => Ok(Wishes::Fetch),
+        (false, false, _) if addrs.len() <= max && addrs.iter().all(callable) => {
+            Ok(Wishes::Each(addrs))
+        }
+        _ => Err(StatusCode::BAD_REQUEST.into()),
+    }
+}
+
+fn require(request: &Message<'_>) -> Result<(), Failure> {
+    let unsupported: Vec<String> = request
+        .values(HeaderName::Require)
+        .filter(|tag| !SUPPORTED.iter().any(|known| tag.eq_ignore_ascii_case(known.as_bytes())))
+        .map(|tag| String::from_utf8_lossy(tag).into_owned())
+        .collect();
+    if unsupported.is_empty() {
+        return Ok(());
+    }
+    let headers = vec![(HeaderName::Unsupported, unsupported.join(", "))];
+    Err(Failure { code: StatusCode::BAD_EXTENSION, headers })
+}
+
+fn drop_first_to_end(bindings: &mut Vec<Binding>) {
+    let first = bindings.iter().enumerate().min_by_key(|(_, b)| b.expires_at).map(|(at, _)| at);
+    if let Some(at) = first {
+        bindings.remove(at);
+    }
+}
+
+/// Users are compared by case, hosts are not (§19.1.4); escapes are resolved before.
+fn key(user: &str, domain: &str) -> String {
+    format!("{user}@{}", domain.to_ascii_lowercase())
+}
+
+fn remaining_s(now: Instant, end: Instant) -> u64 {
+    end.saturating_duration_since(now).as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}

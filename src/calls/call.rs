@@ -1,0 +1,542 @@
+//! The task of one call.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use phoneai_media::{
+    detect::silence::{SilenceDetector, SpeechChange},
+    dtmf::DtmfDigit,
+    socket::{Direction, Frame, MediaEvent, Stream, StreamConfig},
+};
+use phoneai_sip::{
+    endpoint::{CallEvent, Ended, EndedBy},
+    transport::udp,
+};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+
+use super::{
+    CallFailure, Order, Report, Shared,
+    agreement::{Agreed, Agreement},
+    live::{LiveEvent, What},
+    pilot::{Act, Heard, Pilot},
+    recording::Recording,
+    trunk,
+};
+use crate::{
+    crawl::tree::{Change, Keys},
+    log,
+    speech::{CallMs, Listening, SpeechEvent, Transcriber},
+    store::{CallStep, NewCall},
+};
+
+/// How long a call that nobody answers may ring; carriers give up after about as long.
+const RING_LIMIT: Duration = Duration::from_secs(60);
+/// How long the far end may take to confirm that a call is over, before it counts as over.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
+/// How long after a call the recogniser may take for what was said last.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(60);
+/// Acts of a pilot in a row; more are a pilot that runs in a circle.
+const MAX_ACTS: usize = 1000;
+/// By how much tones and gaps are longer for a line that took no notice of the usual ones.
+const SLOW: u32 = 2;
+
+/// Makes a call and lives it.
+pub(super) async fn run(
+    shared: &Shared,
+    order: &Order,
+    pilot: &mut dyn Pilot,
+    stop: watch::Receiver<bool>,
+) -> Result<Report, CallFailure> {
+    let trunk = &shared.settings.trunk;
+    let destination = shared.trunk_address().await?;
+    let local = shared.sip.local_addr();
+    let bind = shared.settings.media_bind.unwrap_or(local.ip());
+    let config = StreamConfig {
+        no_packets_after: shared.settings.no_packets_after,
+        ..StreamConfig::new(bind, shared.settings.media_ports)
+    };
+    let stream = shared.media.open(&config)?;
+    let opened = shared.clock.now();
+    let Listening { ear, events: words } = shared.engine.open(&order.uuid.to_string())?;
+
+    let address = shared.media_address(destination);
+    let (session_id, _) = order.uuid.as_u64_pair();
+    let mut agreement = Agreement::new(address, stream.local_addr.port(), session_id);
+    let invitation = trunk::invite(
+        trunk,
+        destination,
+        &order.number,
+        order.caller_id.as_deref(),
+        agreement.offer(),
+    );
+
+    shared
+        .store
+        .begin_call(&NewCall {
+            uuid: order.uuid,
+            scan: order.scan,
+            number: order.number.as_str().to_owned(),
+            caller_id: order.caller_id.clone(),
+            asked_by: order.asked_by,
+        })
+        .await?;
+    let recording = Recording::start(shared.recordings.as_ref(), order.uuid);
+    if let Some(file) = recording.call_file() {
+        shared.store.update_call(order.uuid, &CallStep::Recording(file)).await?;
+    }
+    let line = shared.sip.invite(invitation).await?;
+    info!(
+        call = %order.uuid, number = %log::number(order.number.as_str()), trunk = %destination,
+        audio = %SocketAddr::new(address, stream.local_addr.port()), "Calling."
+    );
+    let mut call = Call {
+        shared,
+        order,
+        pilot,
+        line,
+        stream,
+        agreement,
+        destination,
+        ear: Some(ear),
+        words,
+        detector: SilenceDetector::default(),
+        recording,
+        opened,
+        answered: None,
+        pressing: None,
+        hang_up: None,
+        deadline: opened + RING_LIMIT,
+    };
+    call.tell(What::Dialling);
+    let ended = call.live(stop).await;
+    call.close(ended).await
+}
+
+struct Call<'a> {
+    shared: &'a Shared,
+    order: &'a Order,
+    pilot: &'a mut dyn Pilot,
+    line: udp::Call,
+    stream: Stream,
+    agreement: Agreement,
+    destination: SocketAddr,
+    /// Gone when it was told that no more audio comes.
+    ear: Option<Box<dyn Transcriber>>,
+    words: mpsc::Receiver<SpeechEvent>,
+    detector: SilenceDetector,
+    recording: Recording,
+    opened: Instant,
+    answered: Option<Instant>,
+    /// Keys that are being sent.
+    pressing: Option<Keys>,
+    /// Why we hang up, once we do.
+    hang_up: Option<String>,
+    /// When to give up waiting: for an answer, then for the end of a call that we ended.
+    deadline: Instant,
+}
+
+/// How the signalling ended, or what made us stop living the call.
+enum End {
+    Signalled(Box<Ended>),
+    /// The peer never confirmed the end, or the endpoint is gone.
+    Unconfirmed,
+    Failed(CallFailure),
+}
+
+impl Call<'_> {
+    /// From the INVITE until the signalling is over.
+    async fn live(&mut self, mut stop: watch::Receiver<bool>) -> End {
+        let mut stopping = false;
+        loop {
+            if let Err(failure) = self.obey().await {
+                self.hang_up("what was heard could not be stored").await;
+                return End::Failed(failure);
+            }
+            let clock = self.shared.clock;
+            let pilot_due = match self.hang_up {
+                None => self.pilot.poll_timeout().map(|ms| self.instant(ms)),
+                Some(_) => None,
+            };
+            // Until the answer the call may ring so long; then only the pilot ends it; at last the
+            // peer may take so long to confirm the end.
+            let limited = self.answered.is_none() || self.hang_up.is_some();
+            let due = pilot_due.into_iter().chain(limited.then_some(self.deadline)).min();
+            let sleep = async {
+                match due {
+                    Some(due) => clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.line.events.recv() => match event {
+                    Some(CallEvent::Ended(ended)) => return End::Signalled(ended),
+                    Some(event) => {
+                        if let Err(failure) = self.signalled(event).await {
+                            self.hang_up("what was heard could not be stored").await;
+                            return End::Failed(failure);
+                        }
+                    }
+                    None => return End::Unconfirmed,
+                },
+                Some(event) = self.stream.events.recv() => self.heard_media(event),
+                Some(event) = self.words.recv() => self.heard_words(event),
+                () = sleep => {
+                    let now = clock.now();
+                    if limited && now >= self.deadline {
+                        if self.hang_up.is_some() {
+                            return End::Unconfirmed;
+                        }
+                        self.hang_up("nobody answered").await;
+                    } else if self.hang_up.is_none() {
+                        self.pilot.handle_timeout(self.ms(now));
+                    }
+                }
+                changed = stop.changed(), if !stopping => {
+                    stopping = changed.is_err() || *stop.borrow();
+                    if stopping {
+                        self.hang_up("the service stops").await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// After the signalling: the last words, the last acts, the report.
+    async fn close(mut self, end: End) -> Result<Report, CallFailure> {
+        let over = self.shared.clock.now();
+        self.stream.control.close();
+        self.recording.finish();
+        let report = self.report(&end, over);
+        if let End::Failed(failure) = end {
+            return Err(failure);
+        }
+        if let Some(ear) = self.ear.take() {
+            ear.finish();
+        }
+        // Whoever hangs up has heard enough; who is hung up on wants to know what was said last.
+        if self.hang_up.is_none() {
+            self.pilot.handle(self.ms(over), Heard::HungUp);
+            self.last_words().await?;
+        }
+        self.pilot.handle(self.ms(self.shared.clock.now()), Heard::Closed);
+        self.obey().await?;
+        info!(
+            call = %self.order.uuid, reason = %report.reason, status = report.sip_status,
+            seconds = report.talked.map(|t| t.as_secs_f32()), "The call is over."
+        );
+        self.tell(What::Ended { reason: report.reason.clone(), status: report.sip_status });
+        Ok(report)
+    }
+
+    /// Waits for the words of what was said before the far end hung up.
+    async fn last_words(&mut self) -> Result<(), CallFailure> {
+        let clock = self.shared.clock;
+        let limit = clock.now() + LAST_WORDS_LIMIT;
+        loop {
+            self.obey().await?;
+            let due =
+                self.pilot.poll_timeout().map_or(limit, |ms| self.instant(ms).min(limit));
+            tokio::select! {
+                event = self.words.recv() => match event {
+                    Some(event) => self.heard_words(event),
+                    None => return Ok(()),
+                },
+                () = clock.sleep_until(due) => {
+                    if clock.now() >= limit {
+                        warn!(call = %self.order.uuid, "The last words were not recognised in time.");
+                        return Ok(());
+                    }
+                    self.pilot.handle_timeout(self.ms(clock.now()));
+                }
+            }
+        }
+    }
+
+    fn report(&self, end: &End, over: Instant) -> Report {
+        let (status, theirs) = match end {
+            End::Signalled(ended) => {
+                let reason = match ended.by {
+                    EndedBy::Local => "we hung up".to_owned(),
+                    EndedBy::Remote => "the line hung up".to_owned(),
+                    EndedBy::Timeout | EndedBy::Failure => match ended.status {
+                        Some(status) => format!("{status} {}", ended.reason),
+                        None => ended.reason.clone(),
+                    },
+                };
+                (ended.status, reason)
+            }
+            End::Unconfirmed => (None, "the line fell silent".to_owned()),
+            End::Failed(failure) => (None, failure.to_string()),
+        };
+        Report {
+            reason: self.hang_up.clone().unwrap_or(theirs),
+            sip_status: status.filter(|_| self.hang_up.is_none()),
+            talked: self.answered.map(|answered| over.saturating_duration_since(answered)),
+        }
+    }
+
+    async fn signalled(&mut self, event: CallEvent) -> Result<(), CallFailure> {
+        match event {
+            CallEvent::Progress { status, reason, sdp, tag: _ } => {
+                debug!(call = %self.order.uuid, status, %reason, early_media = sdp.is_some(), "Progress.");
+                self.tell(What::Progress { status });
+                if let Some(sdp) = sdp {
+                    self.agree(&sdp);
+                }
+                self.shared.store.update_call(self.order.uuid, &CallStep::Ringing).await?;
+            }
+            CallEvent::Answered { sdp, response: _ } => {
+                let now = self.shared.clock.now();
+                self.answered = Some(now);
+                info!(call = %self.order.uuid, after_ms = self.ms(now), "Answered.");
+                self.tell(What::Answered);
+                match sdp {
+                    Some(sdp) if self.agree(&sdp) => {
+                        self.pilot.handle(self.ms(now), Heard::Answered);
+                    }
+                    _ => self.hang_up("the answer has no audio that we can take part in").await,
+                }
+                self.shared.store.update_call(self.order.uuid, &CallStep::Answered).await?;
+            }
+            CallEvent::Offer { sdp } => self.offered(sdp).await,
+            CallEvent::MediaAnswer { sdp } => {
+                self.agree(&sdp);
+            }
+            CallEvent::Info { content_type, body: _ } => {
+                debug!(call = %self.order.uuid, %content_type, "INFO, not used.");
+            }
+            CallEvent::OfferAnswered { .. } | CallEvent::OfferRefused { .. } => {
+                debug!(call = %self.order.uuid, "An offer was answered that we did not make.");
+            }
+            // The caller of this looks for it first.
+            CallEvent::Ended(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Reads an answer to our offer and lets audio flow; false if it cannot.
+    fn agree(&mut self, answer: &[u8]) -> bool {
+        match self.agreement.read_answer(answer, self.destination.ip()) {
+            Ok(agreed) => {
+                self.configure(agreed);
+                true
+            }
+            Err(error) => {
+                warn!(call = %self.order.uuid, %error, "The answer cannot be used.");
+                false
+            }
+        }
+    }
+
+    /// The peer changes the session: hold, another address, or only a sign of life.
+    async fn offered(&mut self, offer: Option<Arc<[u8]>>) {
+        let answer = match offer {
+            None => Ok(self.agreement.offer()),
+            Some(offer) => match self.agreement.answer(&offer, self.destination.ip()) {
+                Ok((answer, agreed)) => {
+                    self.configure(agreed);
+                    Ok(answer)
+                }
+                Err(error) => {
+                    warn!(call = %self.order.uuid, %error, "A new offer cannot be used; refused.");
+                    Err(error.status().as_u16())
+                }
+            },
+        };
+        let answer = answer.map(|text| Arc::from(text.into_bytes()));
+        if let Err(error) = self.line.answer_offer(answer).await {
+            debug!(call = %self.order.uuid, %error, "The offer was withdrawn.");
+        }
+    }
+
+    fn configure(&mut self, agreed: Agreed) {
+        info!(call = %self.order.uuid, media = %agreed.summary, "Audio is agreed on.");
+        let control = &self.stream.control;
+        let done = match agreed.media {
+            Some(media) => {
+                control.configure(media).and_then(|()| control.set_direction(agreed.direction))
+            }
+            None => control.set_direction(Direction::Inactive),
+        };
+        if let Err(error) = done {
+            warn!(call = %self.order.uuid, %error, "The audio stream does not follow.");
+        }
+    }
+
+    fn heard_media(&mut self, event: MediaEvent) {
+        let now = self.ms(self.shared.clock.now());
+        match event {
+            MediaEvent::Frame(frame) => self.heard_frame(now, &frame),
+            MediaEvent::DigitsSent { at_ms } => self.keys_sent(at_ms),
+            MediaEvent::DigitsRefused { error } => {
+                warn!(call = %self.order.uuid, %error, "Keys were not sent.");
+                self.keys_sent(now);
+            }
+            MediaEvent::FirstPacket { source, at_ms } => {
+                debug!(call = %self.order.uuid, %source, at_ms, "First packet of audio.");
+            }
+            MediaEvent::NoPackets { since_ms } => {
+                warn!(
+                    call = %self.order.uuid, since_ms,
+                    "No audio arrives. Is the address in our SDP one that the carrier can reach \
+                     (sip.advertise), and are the ports of [media] open?"
+                );
+            }
+            MediaEvent::Digit { digit, at_ms, .. } => {
+                debug!(call = %self.order.uuid, %digit, at_ms, "The far end pressed a key.");
+            }
+            MediaEvent::Played { .. } => {}
+            MediaEvent::Closed { stats } => {
+                debug!(call = %self.order.uuid, ?stats, "The audio stream is closed.");
+            }
+        }
+    }
+
+    fn heard_frame(&mut self, now: CallMs, frame: &Frame) {
+        self.recording.frame(frame);
+        if let Some(ear) = &mut self.ear {
+            ear.push(frame.at_ms, &frame.received);
+        }
+        match self.detector.push(frame.at_ms, &frame.received) {
+            Some(SpeechChange::Started { at_ms }) => {
+                self.tell_pilot(now, Heard::SpeechStarted { at: at_ms });
+            }
+            Some(SpeechChange::Ended { at_ms }) => {
+                self.tell_pilot(now, Heard::SpeechEnded { at: at_ms });
+            }
+            None => {}
+        }
+    }
+
+    fn heard_words(&mut self, event: SpeechEvent) {
+        match &event {
+            SpeechEvent::Interim(transcript) | SpeechEvent::Final(transcript) => {
+                let is_final = matches!(event, SpeechEvent::Final(_));
+                let text = transcript.text();
+                if is_final {
+                    debug!(call = %self.order.uuid, %text, "Heard.");
+                }
+                self.tell(What::Words { text, is_final });
+            }
+            SpeechEvent::HeardUntil(_) => {}
+            SpeechEvent::Dropped { from_ms, to_ms } => {
+                warn!(
+                    call = %self.order.uuid, from_ms, to_ms,
+                    "Recognition fell behind and audio was dropped; give speech.workers more \
+                     threads or crawl.max_concurrent_calls fewer calls."
+                );
+            }
+            SpeechEvent::Failed { message } => {
+                warn!(call = %self.order.uuid, %message, "Recognition failed; the call goes on.");
+            }
+        }
+        let now = self.ms(self.shared.clock.now());
+        self.pilot.handle(now, Heard::Speech(event));
+    }
+
+    fn tell_pilot(&mut self, now: CallMs, heard: Heard) {
+        if self.hang_up.is_none() {
+            self.pilot.handle(now, heard);
+        }
+    }
+
+    /// Does what the pilot wants. After we hung up only what is to be kept is still done.
+    async fn obey(&mut self) -> Result<(), CallFailure> {
+        for _ in 0..MAX_ACTS {
+            let Some(act) = self.pilot.poll() else { return Ok(()) };
+            match act {
+                Act::Press { keys, slow } => self.press(keys, slow),
+                Act::Flush => {
+                    if let Some(ear) = &mut self.ear {
+                        ear.flush();
+                    }
+                }
+                Act::BeginPrompt { at } => self.recording.begin_prompt(at),
+                Act::EndPrompt { node } => {
+                    self.recording.end_prompt(node.is_some());
+                    if let (Some(node), Some(file)) = (node, self.recording.prompt_file()) {
+                        self.pilot.recorded(node, file);
+                    }
+                }
+                Act::Store(change) => self.store(change).await?,
+                Act::Tell(what) => self.tell(what),
+                Act::HangUp(why) => self.hang_up(&why).await,
+            }
+        }
+        warn!(call = %self.order.uuid, "The call's pilot runs in a circle; hanging up.");
+        self.hang_up("internal: the pilot runs in a circle").await;
+        Ok(())
+    }
+
+    fn press(&mut self, keys: Keys, slow: bool) {
+        if self.hang_up.is_some() {
+            return;
+        }
+        let digits: Vec<DtmfDigit> =
+            keys.as_str().chars().filter_map(DtmfDigit::from_char).collect();
+        info!(call = %self.order.uuid, %keys, slow, "Pressing.");
+        self.tell(What::Pressed { keys: keys.to_string() });
+        let settings = &self.shared.settings;
+        let times = if slow { SLOW } else { 1 };
+        let (tone_ms, gap_ms) = (settings.dtmf_tone_ms * times, settings.dtmf_gap_ms * times);
+        let pressed = self.stream.control.press(&digits, tone_ms, gap_ms);
+        self.pressing = Some(keys);
+        if let Err(error) = pressed {
+            warn!(call = %self.order.uuid, %error, "Keys were not sent.");
+            self.keys_sent(self.ms(self.shared.clock.now()));
+        }
+    }
+
+    fn keys_sent(&mut self, at: CallMs) {
+        if let Some(keys) = self.pressing.take() {
+            let now = self.ms(self.shared.clock.now());
+            self.tell_pilot(now, Heard::KeysSent { keys, at });
+        }
+    }
+
+    async fn store(&mut self, mut change: Change) -> Result<(), CallFailure> {
+        let Some(scan) = self.order.scan else { return Ok(()) };
+        if let Change::Node(node) = &mut change
+            && node.audio_file.is_none()
+        {
+            node.audio_file = self.recording.prompt_file();
+        }
+        Ok(self.shared.store.apply_change(scan, &change).await?)
+    }
+
+    async fn hang_up(&mut self, why: &str) {
+        if self.hang_up.is_some() {
+            return;
+        }
+        info!(call = %self.order.uuid, why, "Hanging up.");
+        self.hang_up = Some(why.to_owned());
+        self.deadline = self.shared.clock.now() + GOODBYE_LIMIT;
+        if let Err(error) = self.line.hangup(Vec::new()).await {
+            debug!(call = %self.order.uuid, %error, "It was over already.");
+        }
+    }
+
+    fn tell(&self, what: What) {
+        self.shared.live.tell(LiveEvent {
+            call: self.order.uuid,
+            number: self.order.number.as_str().to_owned(),
+            scan: self.order.scan.map(|scan| scan.0),
+            at_ms: self.ms(self.shared.clock.now()),
+            what,
+        });
+    }
+
+    /// A moment on the call's clock.
+    fn ms(&self, at: Instant) -> CallMs {
+        let since = at.saturating_duration_since(self.opened);
+        CallMs::try_from(since.as_millis()).unwrap_or(CallMs::MAX)
+    }
+
+    fn instant(&self, ms: CallMs) -> Instant {
+        self.opened + Duration::from_millis(ms.into())
+    }
+}

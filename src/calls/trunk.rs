@@ -1,0 +1,151 @@
+//! How a number is dialled through the trunk.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use phoneai_sip::{
+    auth::{Credentials, Password},
+    session::OutgoingCall,
+};
+
+use crate::config::Trunk;
+
+/// Most digits of a number in international form (ITU-T E.164 §6), without the plus.
+const MAX_DIGITS: usize = 15;
+
+/// A number that may be dialled: an optional plus, then 1 to 15 digits, which also covers the
+/// extensions of a PBX.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dialled(String);
+
+impl Dialled {
+    /// Reads a number; `None` if it is not one.
+    pub fn try_new(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+').unwrap_or(text);
+        let valid = (1..=MAX_DIGITS).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit());
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The INVITE for a call to `number` through `trunk`, whose address is `destination` at the moment.
+///
+/// The caller's number stands in From and in P-Asserted-Identity: carriers differ in which one they
+/// read. The account stands only in the credentials.
+pub fn invite(
+    trunk: &Trunk,
+    destination: SocketAddr,
+    number: &Dialled,
+    caller_id: Option<&str>,
+    offer: String,
+) -> OutgoingCall {
+    let host = host_port(trunk);
+    let caller = caller_id
+        .filter(|caller| !caller.is_empty())
+        .or_else(|| Some(trunk.caller_id.as_str()).filter(|caller| !caller.is_empty()));
+    let from_user = caller.unwrap_or(if trunk.username.is_empty() {
+        "anonymous"
+    } else {
+        trunk.username.as_str()
+    });
+    OutgoingCall {
+        target_uri: format!("sip:{}{}@{host}", trunk.tech_prefix, number.as_str()),
+        from_display: None,
+        from_user: from_user.to_owned(),
+        from_host: bracketed(&trunk.address.host),
+        asserted_identity: caller
+            .map(|caller| format!("sip:{caller}@{}", bracketed(&trunk.address.host))),
+        destination,
+        routes: Vec::new(),
+        credentials: credentials(trunk),
+        offer: Arc::from(offer.into_bytes()),
+        headers: Vec::new(),
+    }
+}
+
+/// Who we are to the trunk; `None` if it knows us by our address.
+pub fn credentials(trunk: &Trunk) -> Option<Credentials> {
+    let password = trunk.password.as_ref()?;
+    Some(Credentials {
+        username: trunk.username.clone(),
+        password: Password::new(password.expose().clone()),
+        realm: (!trunk.realm.is_empty()).then(|| trunk.realm.clone()),
+    })
+}
+
+/// The trunk as the host part of a URI.
+pub fn host_port(trunk: &Trunk) -> String {
+    let host = bracketed(&trunk.address.host);
+    match trunk.address.port {
+        5060 => host,
+        port => format!("{host}:{port}"),
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trunk() -> Trunk {
+        Trunk {
+            address: "pop.example.net".parse().expect("a host"),
+            username: "12345678".into(),
+            password: None,
+            realm: String::new(),
+            register: false,
+            expires_s: 600,
+            tech_prefix: String::new(),
+            caller_id: String::new(),
+        }
+    }
+
+    fn call(trunk: &Trunk, caller: Option<&str>) -> OutgoingCall {
+        let number = Dialled::try_new("+12025550101").expect("a number");
+        invite(trunk, SocketAddr::from(([192, 0, 2, 1], 5060)), &number, caller, String::new())
+    }
+
+    #[test]
+    fn only_numbers_are_dialled() {
+        for good in ["+12025550101", "12025550101", "1001", "1", "+123456789012345"] {
+            assert!(Dialled::try_new(good).is_some(), "{good}");
+        }
+        for bad in ["", "+", "1 2", "12-3", "1234567890123456", "a", "1@x", "1\r\nX: y", "1;x", "++1"] {
+            assert!(Dialled::try_new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_stands_before_the_number_and_a_port_behind_the_host() {
+        let trunk = Trunk {
+            tech_prefix: "12345678*".into(),
+            address: "pop.example.net:5160".parse().expect("a host"),
+            ..trunk()
+        };
+        assert_eq!(call(&trunk, None).target_uri, "sip:12345678*+12025550101@pop.example.net:5160");
+    }
+
+    #[test]
+    fn the_caller_is_who_the_request_says_or_the_trunk_or_the_account() {
+        let asked = call(&trunk(), Some("+12025550199"));
+        assert_eq!(asked.from_user, "+12025550199");
+        assert_eq!(asked.asserted_identity.as_deref(), Some("sip:+12025550199@pop.example.net"));
+        let configured = Trunk { caller_id: "12025550198".into(), ..trunk() };
+        assert_eq!(call(&configured, Some("")).from_user, "12025550198");
+        let account = call(&trunk(), None);
+        assert_eq!((account.from_user.as_str(), account.asserted_identity), ("12345678", None));
+    }
+
+    #[test]
+    fn an_ipv6_trunk_stands_in_brackets() {
+        let trunk = Trunk { address: "[2001:db8::1]:5070".parse().expect("a host"), ..trunk() };
+        assert_eq!(call(&trunk, None).target_uri, "sip:+12025550101@[2001:db8::1]:5070");
+    }
+}

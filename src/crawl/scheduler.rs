@@ -1,0 +1,247 @@
+//! Works off the queue in the database: leases a scan whose call is due, places the call, and
+//! writes down what came of it and when to call again.
+//!
+//! The rows are the queue, so a service that was killed goes on where it was, and several may share
+//! one database: a scan belongs to whoever leased it, as long as the lease is renewed.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::{
+    driver::Crawler,
+    navigator::{Limits, Navigator},
+    retry::Backoff,
+};
+use crate::{
+    calls::{
+        Lines, Order,
+        live::{LiveEvent, What},
+        trunk::Dialled,
+    },
+    log,
+    store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
+};
+
+/// How long a scan stays ours without being renewed. Renewed three times as often.
+const LEASE: Duration = Duration::from_secs(60);
+/// How long the queue is left alone after the database failed.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+/// The queue is looked at at least so often, whatever it said: other processes may write to it.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+/// Numbers that are remembered as deaf to early keys.
+const MAX_DEAF: usize = 10_000;
+
+/// How a service crawls.
+#[derive(Clone, Debug)]
+pub struct SchedulerSettings {
+    /// What the navigator may do in one call.
+    pub limits: Limits,
+    /// When unfinished numbers are called again.
+    pub backoff: Backoff,
+    /// Calls at a time, each to another number.
+    pub max_concurrent_calls: usize,
+    /// Who leases, the same after a restart, so that we take up again what we left.
+    pub owner: String,
+}
+
+/// Tells a scheduler that the queue has changed.
+#[derive(Clone, Debug, Default)]
+pub struct Waker(Arc<Notify>);
+
+impl Waker {
+    /// Has the queue looked at now.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Numbers that took no notice of a key while they spoke; forgotten with the process, and then
+/// learned again by the first call.
+#[derive(Debug, Default)]
+struct Deaf(Mutex<BTreeSet<NumberId>>);
+
+impl Deaf {
+    fn contains(&self, number: NumberId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
+    }
+
+    fn insert(&self, number: NumberId) {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.len() >= MAX_DEAF {
+            numbers.pop_first();
+        }
+        numbers.insert(number);
+    }
+}
+
+/// A number in 0..1 that differs from call to call: the call's id is random already.
+fn spread(call: Uuid) -> f64 {
+    let (_, low) = call.as_u64_pair();
+    f64::from(low as u32) / f64::from(u32::MAX)
+}
+
+/// Runs until `stop` becomes true, then hangs up what is under way and returns.
+pub async fn run(
+    lines: Lines,
+    settings: SchedulerSettings,
+    waker: Waker,
+    mut stop: watch::Receiver<bool>,
+) {
+    let settings = Arc::new(settings);
+    let deaf = Arc::new(Deaf::default());
+    let clock = lines.clock();
+    let mut calls = JoinSet::new();
+    while !*stop.borrow() {
+        let mut nap = LONGEST_NAP;
+        while calls.len() < settings.max_concurrent_calls {
+            match lines.store().lease_next(&settings.owner, LEASE).await {
+                Ok(Some(job)) => {
+                    calls.spawn(serve(
+                        lines.clone(),
+                        settings.clone(),
+                        deaf.clone(),
+                        job,
+                        stop.clone(),
+                    ));
+                }
+                Ok(None) => {
+                    nap = match lines.store().next_due().await {
+                        Ok(Some(due)) => due.since(Time(clock.wall_micros())).min(LONGEST_NAP),
+                        Ok(None) => LONGEST_NAP,
+                        Err(error) => failed(&error),
+                    };
+                    break;
+                }
+                Err(error) => {
+                    nap = failed(&error);
+                    break;
+                }
+            }
+        }
+        tokio::select! {
+            () = waker.0.notified() => {}
+            Some(_) = calls.join_next(), if !calls.is_empty() => {}
+            () = clock.sleep(nap) => {}
+            _ = stop.changed() => {}
+        }
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+fn failed(error: &StoreError) -> Duration {
+    error!(%error, "The queue of calls cannot be read; trying again.");
+    AFTER_FAILURE
+}
+
+/// One call of a scan, with its lease kept alive.
+async fn serve(
+    lines: Lines,
+    settings: Arc<SchedulerSettings>,
+    deaf: Arc<Deaf>,
+    job: ScanJob,
+    stop: watch::Receiver<bool>,
+) {
+    let keep_lease = async {
+        loop {
+            lines.clock().sleep(LEASE / 3).await;
+            match lines.store().renew_lease(&job, LEASE).await {
+                Ok(()) => {}
+                Err(StoreError::LeaseLost(_)) => return,
+                Err(error) => warn!(call = %job.call_uuid, %error, "The lease was not renewed."),
+            }
+        }
+    };
+    let crawl = crawl(&lines, &settings, &deaf, &job, stop);
+    tokio::select! {
+        biased;
+        result = crawl => {
+            if let Err(error) = result {
+                error!(call = %job.call_uuid, %error, "The call was not finished in the database; \
+                    it is taken up again when its lease ends.");
+            }
+        }
+        () = keep_lease => {
+            warn!(call = %job.call_uuid, "Another process took the scan over; this call is dropped.");
+        }
+    }
+}
+
+async fn crawl(
+    lines: &Lines,
+    settings: &SchedulerSettings,
+    deaf: &Deaf,
+    job: &ScanJob,
+    stop: watch::Receiver<bool>,
+) -> Result<(), StoreError> {
+    let tree = lines.store().load_tree(job.scan).await?;
+    let limits = Limits {
+        early_keys: settings.limits.early_keys && !deaf.contains(job.number_id),
+        ..settings.limits.clone()
+    };
+    let mut crawler = Crawler::new(Navigator::new(tree, limits));
+    let order = Dialled::try_new(&job.number).map(|number| Order {
+        uuid: job.call_uuid,
+        number,
+        caller_id: job.caller_id.clone(),
+        asked_by: job.asked_by,
+        scan: Some(job.scan),
+    });
+    let placed = match &order {
+        Some(order) => lines.place(order, &mut crawler, stop).await.map_err(|e| e.to_string()),
+        None => Err(format!(
+            "{:?} cannot be dialled: write an optional + and 1 to 15 digits",
+            job.number
+        )),
+    };
+    let summary = crawler.outcome();
+    if summary.is_some_and(|summary| summary.ignores_early_keys) {
+        deaf.insert(job.number_id);
+    }
+    let news = crawler.has_news();
+    let complete = summary.is_some_and(|summary| summary.complete);
+    let outcome = match placed {
+        Ok(report) => CallOutcome {
+            news,
+            complete,
+            reason: report.reason,
+            sip_status: report.sip_status,
+            talked: report.talked,
+        },
+        Err(reason) => {
+            error!(call = %job.call_uuid, %reason, "The call could not be made.");
+            CallOutcome { news, complete, reason, ..CallOutcome::default() }
+        }
+    };
+    let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
+    let wait = settings.backoff.wait(without_news, spread(job.call_uuid));
+    let next = Time(lines.clock().wall_micros()).after(wait);
+    let after = lines.store().finish_call(job, &outcome, Some(next)).await?;
+    let number = log::number(&job.number);
+    let (complete, reason) = match after {
+        AfterCall::Again(_) => {
+            info!(scan = %job.scan, %number, in_seconds = wait.as_secs(), "Calling again later.");
+            return Ok(());
+        }
+        AfterCall::Complete => (true, "nothing is left to explore".to_owned()),
+        AfterCall::GivenUp { reason } => (false, reason),
+    };
+    info!(scan = %job.scan, %number, complete, %reason, "The scan is over.");
+    lines.live().tell(LiveEvent {
+        call: job.call_uuid,
+        number: job.number.clone(),
+        scan: Some(job.scan.0),
+        at_ms: 0,
+        what: What::ScanEnded { complete, reason },
+    });
+    Ok(())
+}

@@ -1,0 +1,319 @@
+//! The whole service: everything is started here, in the order in which it depends on each other,
+//! and ended in the other.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use phoneai_clock::Clock;
+use phoneai_media::{
+    recorder::RecorderError,
+    socket::{MediaError, MediaThreads, PortRange},
+};
+use phoneai_sip::{
+    endpoint::{Endpoint, EndpointConfig},
+    registration::{RegistrationConfig, RegistrationState},
+    transport::udp::{self, BindError},
+};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tracing::{info, warn};
+
+use crate::{
+    api::{self, Api},
+    calls::{self, LineSettings, Lines, desk::Desk, live::Live, recording::Shelf, trunk},
+    config::{Config, Trunk},
+    crawl::{
+        navigator::Limits,
+        retry::Backoff,
+        scheduler::{self, SchedulerSettings, Waker},
+    },
+    speech::{Engine, SpeechError},
+    store::{Store, StoreError},
+};
+
+/// Who leases scans. One process has a data directory to itself, so one name will do.
+const OWNER: &str = "this";
+/// Between a call that brought news and the next to the same number: time to hang up properly.
+const GAP: Duration = Duration::from_secs(2);
+/// How long an ending service waits for its calls to be hung up.
+const GOODBYE: Duration = Duration::from_secs(10);
+/// Threads for media; each carries some hundred calls.
+const MEDIA_THREADS: usize = 1;
+/// The pause before the trunk's name is looked up again after a failure.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(30);
+
+/// Why the service does not start. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The recogniser.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// The socket for SIP.
+    #[error("sip.listen: {0}")]
+    Sip(#[from] BindError),
+    /// The socket for SIP cannot be used.
+    #[error("sip.listen: {0}")]
+    SipSocket(std::io::Error),
+    /// The threads for media.
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    /// The thread for recordings.
+    #[error(transparent)]
+    Recording(#[from] RecorderError),
+    /// The socket for the API.
+    #[error("api.listen: cannot listen on {address}: {error}; stop the other program there, or set another port (0 takes a free one)")]
+    Api {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// A service that runs. It ends with [`Running::shutdown`].
+pub struct Running {
+    api_addr: SocketAddr,
+    sip_addr: SocketAddr,
+    store: Store,
+    live: Live,
+    sip: udp::Handle,
+    stop: watch::Sender<bool>,
+    scheduler: Option<JoinHandle<()>>,
+    registration: Option<JoinHandle<()>>,
+    api: JoinHandle<()>,
+}
+
+/// Starts everything. `engine` turns speech into words. When this returns, the API answers.
+///
+/// # Errors
+/// If a part cannot start; the text says what to do.
+pub async fn start(
+    config: Config,
+    engine: Arc<dyn Engine>,
+    clock: Clock,
+) -> Result<Running, StartError> {
+    let store = Store::open(&config.store.data_dir, clock).await?;
+    let recovered = store.recover(OWNER).await?;
+    if recovered.scans > 0 || recovered.calls > 0 {
+        warn!(
+            scans = recovered.scans, calls = recovered.calls,
+            "The service was stopped in the middle of calls; their scans go on."
+        );
+    }
+    let listener = TcpListener::bind(config.api.listen)
+        .await
+        .map_err(|error| StartError::Api { address: config.api.listen, error })?;
+    let api_addr = listener
+        .local_addr()
+        .map_err(|error| StartError::Api { address: config.api.listen, error })?;
+    let socket = udp::bind(config.sip.listen)?;
+    let sip_addr = socket.local_addr().map_err(StartError::SipSocket)?;
+    let endpoint = Endpoint::new(
+        EndpointConfig::new(advertised(&config, sip_addr)),
+        StdRng::from_os_rng().random(),
+    );
+    let (sip, inlets) = udp::spawn(socket, endpoint, clock).map_err(StartError::SipSocket)?;
+    // Nobody can be called here yet: callers get 503 until extensions exist.
+    drop(inlets);
+    let media = MediaThreads::start(MEDIA_THREADS, clock)?;
+
+    let live = Live::new();
+    let (stop, stopping) = watch::channel(false);
+    let waker = Waker::default();
+    let recordings = match config.recording.enabled {
+        true => Some(Shelf::new(&config.store.data_dir)?),
+        false => None,
+    };
+    let lines = config.trunk.clone().map(|trunk| {
+        let settings = line_settings(&config, trunk);
+        let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
+        Lines::new(settings, sip, media, engine, store, recordings, live, clock)
+    });
+    let scheduler = lines.clone().map(|lines| {
+        let settings = scheduler_settings(&config);
+        tokio::spawn(scheduler::run(lines, settings, waker.clone(), stopping.clone()))
+    });
+    let (registration, registered) = match &config.trunk {
+        Some(trunk) if trunk.register => {
+            let (state, watched) = watch::channel(RegistrationState::Unregistered);
+            let keep = register(sip.clone(), trunk.clone(), clock, state, stopping.clone());
+            (Some(tokio::spawn(keep)), Some(watched))
+        }
+        _ => (None, None),
+    };
+    if lines.is_none() {
+        warn!("No trunk is configured (trunk.address): no number can be called.");
+    }
+    let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
+    let desk = Desk::new(lines, waker, registered, max_call, stopping.clone());
+    let api = Api::new(store.clone(), Arc::new(desk), live.clone());
+    let api = tokio::spawn(api::serve(listener, api, until(stopping)));
+    info!(api = %api_addr, sip = %sip_addr, "The service is up.");
+    Ok(Running { api_addr, sip_addr, store, live, sip, stop, scheduler, registration, api })
+}
+
+impl Running {
+    /// Where the REST API listens.
+    pub fn api_addr(&self) -> SocketAddr {
+        self.api_addr
+    }
+
+    /// Where SIP listens.
+    pub fn sip_addr(&self) -> SocketAddr {
+        self.sip_addr
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is going on.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Hangs up all calls, answers what was asked, and ends.
+    pub async fn shutdown(self) {
+        self.stop.send_replace(true);
+        if let Some(scheduler) = self.scheduler {
+            // Real time: an operator waits for this, however fast the calls' clock runs.
+            if tokio::time::timeout(GOODBYE, scheduler).await.is_err() {
+                warn!("Some calls did not end in time; their scans are taken up at the next start.");
+            }
+        }
+        if let Some(registration) = self.registration {
+            let _ = tokio::time::timeout(GOODBYE, registration).await;
+        }
+        self.sip.shutdown(GOODBYE).await;
+        let _ = tokio::time::timeout(GOODBYE, self.api).await;
+        self.store.close().await;
+        info!("The service has ended.");
+    }
+}
+
+/// Registers at the trunk and tells how it stands, until the service stops.
+async fn register(
+    sip: udp::Handle,
+    trunk: Trunk,
+    clock: Clock,
+    state: watch::Sender<RegistrationState>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let destination = loop {
+        match calls::resolve(&trunk, sip.local_addr()).await {
+            Ok(address) => break address,
+            Err(error) => {
+                warn!(%error, "Not registered.");
+                tokio::select! {
+                    () = clock.sleep(LOOK_UP_AGAIN) => {}
+                    _ = stop.changed() => return,
+                }
+            }
+        }
+    };
+    let host = trunk::host_port(&trunk);
+    let config = RegistrationConfig {
+        registrar_uri: format!("sip:{host}"),
+        address_of_record: format!("sip:{}@{host}", trunk.username),
+        contact_user: trunk.username.clone(),
+        destination,
+        credentials: trunk::credentials(&trunk),
+        expires: Duration::from_secs(trunk.expires_s.into()),
+    };
+    let registration = match sip.register(config).await {
+        Ok(registration) => registration,
+        Err(error) => {
+            warn!(%error, "Not registered.");
+            return;
+        }
+    };
+    let mut states = registration.state();
+    loop {
+        let now = states.borrow_and_update().clone();
+        match &now {
+            RegistrationState::Registered { expires } => {
+                info!(trunk = %host, expires_s = expires.as_secs(), "Registered.");
+            }
+            RegistrationState::Refused { status, reason } => {
+                warn!(
+                    trunk = %host, status, %reason,
+                    "The trunk refuses the registration; check trunk.username and trunk.password."
+                );
+            }
+            RegistrationState::Unreachable { status, reason, retry_after } => {
+                warn!(
+                    trunk = %host, status, %reason, retry_s = retry_after.as_secs(),
+                    "The trunk cannot be reached."
+                );
+            }
+            RegistrationState::Unregistered | RegistrationState::Trying => {}
+        }
+        state.send_replace(now);
+        tokio::select! {
+            changed = states.changed() => if changed.is_err() { return },
+            _ = stop.changed() => break,
+        }
+    }
+    registration.unregister().await;
+}
+
+async fn until(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which ends the service as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The address that stands in our Via and Contact.
+fn advertised(config: &Config, bound: SocketAddr) -> SocketAddr {
+    let ip = config.sip.advertise.or_else(|| {
+        if !bound.ip().is_unspecified() {
+            return Some(bound.ip());
+        }
+        let trunk: IpAddr = config.trunk.as_ref()?.address.host.parse().ok()?;
+        calls::address_towards(SocketAddr::new(trunk, config.trunk.as_ref()?.address.port))
+    });
+    // With a name as trunk: any public address shows the way out.
+    let out = || calls::address_towards(SocketAddr::from(([192, 0, 2, 1], 5060)));
+    SocketAddr::new(ip.or_else(out).unwrap_or(bound.ip()), bound.port())
+}
+
+fn line_settings(config: &Config, trunk: Trunk) -> LineSettings {
+    LineSettings {
+        trunk,
+        advertise: config.sip.advertise,
+        media_bind: config.media.bind,
+        media_ports: PortRange::Between {
+            low: config.media.port_min,
+            high: config.media.port_max,
+        },
+        dtmf_tone_ms: config.media.dtmf_tone_ms,
+        dtmf_gap_ms: config.media.dtmf_gap_ms,
+        no_packets_after: Duration::from_millis(config.media.no_packets_ms.into()),
+    }
+}
+
+fn scheduler_settings(config: &Config) -> SchedulerSettings {
+    let crawl = &config.crawl;
+    SchedulerSettings {
+        limits: Limits {
+            silence_ms: crawl.silence_ms,
+            no_speech_ms: crawl.no_speech_ms,
+            max_depth: crawl.max_depth,
+            max_call_ms: crawl.max_call_seconds.saturating_mul(1000),
+            ..Limits::default()
+        },
+        backoff: Backoff {
+            gap: GAP,
+            first: Duration::from_secs(crawl.retry_first_seconds.into()),
+            max: Duration::from_secs(crawl.retry_max_seconds.into()),
+        },
+        max_concurrent_calls: crawl.max_concurrent_calls as usize,
+        owner: OWNER.to_owned(),
+    }
+}

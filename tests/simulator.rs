@@ -1,0 +1,413 @@
+//! Calls to the simulated carrier over real sockets, made with our own SIP and media as well as by
+//! programs that others wrote.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use phoneai::simulator::{self, Business, Menus, Simulator, SimulatorConfig};
+use phoneai_clock::Clock;
+use phoneai_media::{
+    SAMPLE_RATE,
+    codec::Codec,
+    dtmf::DtmfDigit,
+    rtp::PayloadType,
+    socket::{MediaEvent, MediaThreads, Negotiated, PortRange, Stream, StreamConfig},
+};
+use phoneai_sip::{
+    auth::{Credentials, Password},
+    endpoint::{CallEvent, Ended, Endpoint, EndpointConfig},
+    registration::{RegistrationConfig, RegistrationState},
+    sdp,
+    session::OutgoingCall,
+    transport::udp,
+};
+
+/// Seconds of the calls' clock in one real second. A machine that stands still for longer than a
+/// second of that clock loses sound, so it must not be much.
+const PACE: u32 = 3;
+/// Real time after which a test that hangs fails.
+const LIMIT: Duration = Duration::from_secs(120);
+
+const USER: &str = "55500199";
+
+fn credentials(password: &str) -> Credentials {
+    Credentials { username: USER.to_owned(), password: Password::new(password), realm: None }
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+async fn carrier(clock: Clock, require_auth: bool) -> Simulator {
+    let config = SimulatorConfig {
+        listen: loopback(),
+        users: vec![credentials("right")],
+        require_auth,
+        menus: Menus::samples().unwrap(),
+        rtp_ports: PortRange::Any,
+    };
+    simulator::start(config, clock).await.unwrap()
+}
+
+fn business(number: &str) -> Arc<Business> {
+    Menus::samples().unwrap().businesses().find(|b| b.number == number).unwrap().clone()
+}
+
+/// A telephone on loopback.
+struct Phone {
+    sip: udp::Handle,
+    _inlets: udp::Inlets,
+    media: MediaThreads,
+    carrier: SocketAddr,
+    codecs: Vec<sdp::Codec>,
+}
+
+/// A call under way.
+struct OnCall {
+    call: udp::Call,
+    stream: Stream,
+    local: sdp::LocalAudio,
+}
+
+impl Phone {
+    fn new(clock: Clock, carrier: &Simulator) -> Self {
+        let socket = udp::bind(loopback()).unwrap();
+        let config = EndpointConfig::new(socket.local_addr().unwrap());
+        let (sip, inlets) = udp::spawn(socket, Endpoint::new(config, [7; 32]), clock).unwrap();
+        let media = MediaThreads::start(1, clock).unwrap();
+        let carrier = carrier.sip_addr();
+        Self { sip, _inlets: inlets, media, carrier, codecs: sdp::Codec::ALL.to_vec() }
+    }
+
+    async fn dial(&self, user: &str, password: Option<&str>) -> OnCall {
+        let stream = self.media.open(&StreamConfig::new(loopback().ip(), PortRange::Any)).unwrap();
+        let local = sdp::LocalAudio {
+            addr: stream.local_addr.ip(),
+            rtp_port: stream.local_addr.port(),
+            codecs: self.codecs.clone(),
+            telephone_event: Some(101),
+            ptime_ms: 20,
+            direction: sdp::Direction::SendRecv,
+        };
+        let offer = sdp::offer(&local, &mut sdp::Origin::new(1));
+        let outgoing = OutgoingCall {
+            target_uri: format!("sip:{user}@{}", self.carrier),
+            from_display: None,
+            from_user: "+12025550199".to_owned(),
+            from_host: self.carrier.to_string(),
+            asserted_identity: None,
+            destination: self.carrier,
+            routes: Vec::new(),
+            credentials: password.map(credentials),
+            offer: offer.into_bytes().into(),
+            headers: Vec::new(),
+        };
+        OnCall { call: self.sip.invite(outgoing).await.unwrap(), stream, local }
+    }
+}
+
+impl OnCall {
+    fn configure(&self, answer: &[u8]) -> Codec {
+        let read = sdp::read_answer(&self.local, answer).unwrap();
+        let codec = match read.codec {
+            sdp::Codec::Pcmu => Codec::Pcmu,
+            sdp::Codec::Pcma => Codec::Pcma,
+        };
+        let mut media = Negotiated::new(read.remote_rtp.unwrap(), codec);
+        media.telephone_event = read.telephone_event.and_then(PayloadType::try_new);
+        self.stream.control.configure(media).unwrap();
+        codec
+    }
+
+    /// Waits for the answer; gives the status codes before it.
+    async fn answered(&mut self) -> Vec<u16> {
+        let mut progress = Vec::new();
+        loop {
+            match self.call.events.recv().await.unwrap() {
+                CallEvent::Progress { status, sdp, .. } => {
+                    progress.push(status);
+                    if let Some(sdp) = sdp {
+                        self.configure(&sdp);
+                    }
+                }
+                CallEvent::Answered { sdp, .. } => {
+                    self.configure(&sdp.unwrap());
+                    return progress;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn ended(&mut self) -> Ended {
+        loop {
+            if let CallEvent::Ended(ended) = self.call.events.recv().await.unwrap() {
+                return *ended;
+            }
+        }
+    }
+
+    /// What is heard from now on, for so many milliseconds of it.
+    async fn hear(&mut self, ms: usize) -> Vec<i16> {
+        let mut heard = Vec::new();
+        while heard.len() < ms * SAMPLE_RATE as usize / 1_000 {
+            if let MediaEvent::Frame(frame) = self.stream.events.recv().await.unwrap() {
+                heard.extend_from_slice(&frame.received);
+            }
+        }
+        heard
+    }
+
+    fn press(&self, keys: &str) {
+        let keys = DtmfDigit::parse_all(keys).unwrap();
+        self.stream.control.press(&keys, 100, 100).unwrap();
+    }
+
+    /// Listens until one of these prompts is heard, and says which. Long enough for a menu to be
+    /// said again: a busy machine may have lost a part of it.
+    async fn recognise<'p>(&mut self, prompts: &[(&'p str, &[i16])]) -> &'p str {
+        let prompts: Vec<_> = prompts.iter().map(|(id, said)| (*id, beginning(said))).collect();
+        let mut heard = levels(&self.hear(BEGINNING_MS).await);
+        for _ in 0..250 {
+            let likely = prompts.iter().map(|(id, begin)| (likeness(&heard, begin), *id));
+            let best = likely.max_by(|(a, _), (b, _)| a.total_cmp(b)).unwrap();
+            if best.0 > 0.9 {
+                return best.1;
+            }
+            heard.extend(levels(&self.hear(200).await));
+            // Whatever began earlier has been looked at.
+            heard.drain(..heard.len() - BEGINNING_MS / 20 - 10);
+        }
+        panic!("none of the prompts was heard");
+    }
+}
+
+/// Loudness of each 20 ms.
+fn levels(samples: &[i16]) -> Vec<f64> {
+    let power = |frame: &[i16]| frame.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
+    samples.chunks_exact(160).map(|frame| (power(frame) / 160.0 + 1.0).ln()).collect()
+}
+
+/// By what a prompt is recognised.
+const BEGINNING_MS: usize = 2_000;
+
+fn beginning(prompt: &[i16]) -> Vec<f64> {
+    levels(&prompt[..BEGINNING_MS * SAMPLE_RATE as usize / 1_000])
+}
+
+/// The best correlation of a prompt's beginning with any stretch of what was heard.
+fn likeness(heard: &[f64], begin: &[f64]) -> f64 {
+    heard.windows(begin.len()).map(|window| correlation(window, begin)).fold(0.0, f64::max)
+}
+
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    let (ma, mb) = (mean(a), mean(b));
+    let products = a.iter().zip(b).map(|(x, y)| (x - ma) * (y - mb)).sum::<f64>();
+    let power = |x: &[f64], m: f64| x.iter().map(|v| (v - m).powi(2)).sum::<f64>();
+    products / (power(a, ma) * power(b, mb)).sqrt().max(1e-9)
+}
+
+fn prompts(business: &Business) -> Vec<(&str, &[i16])> {
+    business.menus().iter().map(|m| (m.prompt.id.as_str(), &*m.prompt.samples)).collect()
+}
+
+async fn limited<T>(test: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, test).await.expect("the test hangs")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_hears_the_menu_presses_a_key_and_hears_the_next() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, true).await;
+        let phone = Phone::new(clock, &carrier);
+        let business = business("+12025550101");
+        let prompts = prompts(&business);
+        let mut call = phone.dial("+12025550101", Some("right")).await;
+        assert_eq!(call.answered().await, [180]);
+        assert_eq!(call.recognise(&prompts).await, "main");
+        call.press("2");
+        assert_eq!(call.recognise(&prompts).await, "outage");
+        call.press("2");
+        assert_eq!(call.recognise(&prompts).await, "news");
+        // It says goodbye and hangs up.
+        assert_eq!(call.ended().await.status, None);
+        let stats = carrier.stats();
+        assert_eq!((stats.calls, stats.answered, stats.challenged), (1, 1, 1));
+        assert_eq!(stats.keys, 2);
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_media_is_heard_before_the_answer() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, false).await;
+        let phone = Phone::new(clock, &carrier);
+        let business = business("+12025550105");
+        let early = business.early.as_ref().unwrap();
+        // Known by address, with a tech prefix.
+        let mut call = phone.dial("12345678*12025550105", None).await;
+        let mut progress = Vec::new();
+        while progress.last() != Some(&183) {
+            let event = call.call.events.recv().await.unwrap();
+            let CallEvent::Progress { status, sdp, .. } = event else { panic!("{event:?}") };
+            progress.push(status);
+            if let Some(sdp) = sdp {
+                call.configure(&sdp);
+            }
+        }
+        assert_eq!(progress, [180, 183]);
+        assert_eq!(call.recognise(&[("early", &early.samples)]).await, "early");
+        assert_eq!(call.answered().await, [0; 0]);
+        assert_eq!(call.recognise(&prompts(&business)).await, "main");
+        drop(call);
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_numbers_refuse_stay_silent_and_hang_up() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, false).await;
+        let phone = Phone::new(clock, &carrier);
+        for (number, status) in [
+            ("12025550190", 486),
+            ("12025550191", 503),
+            ("12025550194", 404),
+            ("12025550177", 404),
+            ("nobody", 404),
+        ] {
+            let mut call = phone.dial(number, None).await;
+            assert_eq!(call.ended().await.status, Some(status), "{number}");
+        }
+        let mut silent = phone.dial("12025550193", None).await;
+        silent.answered().await;
+        let heard = silent.hear(2_000).await;
+        assert!(heard.iter().all(|s| s.unsigned_abs() < 16), "silence is silent");
+
+        let mut brief = phone.dial("12025550195", None).await;
+        brief.answered().await;
+        assert_eq!(brief.ended().await.status, None);
+
+        let mut unanswered = phone.dial("12025550192", None).await;
+        let event = unanswered.call.events.recv().await.unwrap();
+        assert!(matches!(event, CallEvent::Progress { status: 180, .. }), "{event:?}");
+        unanswered.call.hangup(Vec::new()).await.unwrap();
+        unanswered.ended().await;
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_without_the_right_password_is_not_connected() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, true).await;
+        let phone = Phone::new(clock, &carrier);
+        for password in [None, Some("wrong")] {
+            let mut call = phone.dial("12025550101", password).await;
+            assert_eq!(call.ended().await.status, Some(407), "{password:?}");
+        }
+        assert_eq!(carrier.stats().calls, 0);
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_speaks_only_a_law_is_understood() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, false).await;
+        let mut phone = Phone::new(clock, &carrier);
+        phone.codecs = vec![sdp::Codec::Pcma];
+        let business = business("+12025550104");
+        let mut call = phone.dial("12025550104", None).await;
+        call.answered().await;
+        assert_eq!(call.recognise(&prompts(&business)).await, "main");
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ringback_goes_on_without_end() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, false).await;
+        let phone = Phone::new(clock, &carrier);
+        let business = business("+12025550101");
+        let mut call = phone.dial("12025550101", None).await;
+        call.answered().await;
+        call.press("0");
+        assert_eq!(call.recognise(&prompts(&business)).await, "operator");
+        let heard = call.hear(20_000).await;
+        // Three rings of 2 s at least, in 20 s; each period begins with one.
+        let loud: Vec<bool> = levels(&heard).iter().map(|level| *level > 12.0).collect();
+        let rings = loud.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        assert!(rings >= 3, "{rings} rings");
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_calls_at_once_do_not_disturb_each_other() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, false).await;
+        let phone = Phone::new(clock, &carrier);
+        let numbers = ["12025550101", "12025550102", "12025550103", "12025550104"];
+        let mut calls = tokio::task::JoinSet::new();
+        for number in numbers.into_iter().cycle().take(12) {
+            let mut call = phone.dial(number, None).await;
+            calls.spawn(async move {
+                call.answered().await;
+                let business = business(&format!("+{number}"));
+                let first = &business.menu(business.first).unwrap().prompt;
+                assert_eq!(call.recognise(&[(&first.id, &first.samples)]).await, first.id);
+            });
+        }
+        while let Some(result) = calls.join_next().await {
+            result.unwrap();
+        }
+        assert_eq!(carrier.stats().answered, 12);
+        carrier.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_registers_with_the_right_password_only() {
+    limited(async {
+        let clock = Clock::fast(PACE);
+        let carrier = carrier(clock, true).await;
+        let phone = Phone::new(clock, &carrier);
+        for (password, expected) in [("right", true), ("wrong", false)] {
+            let config = RegistrationConfig {
+                registrar_uri: format!("sip:{}", carrier.sip_addr()),
+                address_of_record: format!("sip:{USER}@{}", carrier.sip_addr()),
+                contact_user: USER.to_owned(),
+                destination: carrier.sip_addr(),
+                credentials: Some(credentials(password)),
+                expires: Duration::from_secs(600),
+            };
+            let registration = phone.sip.register(config).await.unwrap();
+            let mut state = registration.state();
+            let settled = state.wait_for(|state| !matches!(state, RegistrationState::Trying));
+            let settled = settled.await.unwrap().clone();
+            let registered = matches!(settled, RegistrationState::Registered { .. });
+            assert_eq!(registered, expected, "{settled:?}");
+        }
+        carrier.shutdown().await;
+    })
+    .await;
+}
