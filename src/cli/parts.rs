@@ -5,9 +5,12 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use phoneai_clock::Clock;
+use phoneai_media::wav;
+use resampler::{Attenuation, Latency, ResamplerFir};
 
 use super::output::Failure;
 use crate::{
@@ -16,7 +19,12 @@ use crate::{
         menu_text,
         tree::{MenuOption, PromptKind, Tree},
     },
-    speech::Transcript,
+    speech::{
+        Transcript,
+        local::{self, LocalSettings},
+        model::{self, ModelSource},
+        whisper::Whisper,
+    },
     store::{Store, StoreError},
 };
 
@@ -98,32 +106,82 @@ pub(super) fn render(tree: &Tree, number: &str, format: Format) -> Result<String
     Err(absent("the renderer"))
 }
 
-/// Gets the model of the local recogniser into its directory, unless it is there and right, and
-/// returns that directory. `progress` hears
-/// bytes so far and in all.
+/// Gets the model of the local recogniser into its directory, unless it is there and whole, and
+/// returns that directory. `progress` hears bytes so far and in all.
 pub(super) fn fetch_model(
     speech: &config::Speech,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<PathBuf, Failure> {
-    let _ = (speech, progress);
-    Err(absent("the model's download"))
+    let (source, directory) = model_place(speech)?;
+    let mut tell = |at: model::Progress| progress(at.bytes, at.total);
+    let files = model::fetch(source, &directory, &mut tell).map_err(Failure::failed)?;
+    Ok(files.directory)
 }
 
-/// The words of a recording, one transcript for each stretch of speech.
-pub(super) struct Recogniser(Infallible);
+/// The configured model, and where it is kept.
+fn model_place(speech: &config::Speech) -> Result<(&'static ModelSource, PathBuf), Failure> {
+    let source = model::SOURCES.into_iter().find(|source| source.name == speech.model);
+    let source = source.ok_or_else(|| {
+        Failure::Usage(format!("there is no model {}; see speech.model", speech.model))
+    })?;
+    let directory = speech.model_dir.clone().or_else(|| model::default_directory(source.name));
+    let directory = directory.ok_or_else(|| {
+        Failure::Usage("there is no home directory for the model; set speech.model_dir".to_owned())
+    })?;
+    Ok((source, directory))
+}
+
+/// The local recogniser, for whole recordings.
+pub(super) struct Recogniser {
+    model: Arc<Whisper>,
+    settings: LocalSettings,
+}
 
 impl Recogniser {
     /// Loads the model.
     pub(super) fn load(speech: &config::Speech) -> Result<Self, Failure> {
-        let _ = speech;
-        Err(absent("the recogniser"))
+        let (_, directory) = model_place(speech)?;
+        let model = Arc::new(Whisper::load(&directory).map_err(Failure::failed)?);
+        let settings = LocalSettings { hint: speech.hint.clone(), ..LocalSettings::default() };
+        Ok(Self { model, settings })
     }
 
-    /// Recognises a whole WAV file.
+    /// Recognises a whole WAV file: one transcript for each stretch of speech.
     pub(super) fn transcribe(&self, file: &Path) -> Result<Vec<Transcript>, Failure> {
-        let _ = file;
-        match self.0 {}
+        let audio = wav::read(file).map_err(Failure::failed)?;
+        let samples = match audio.sample_rate {
+            16_000 => halve_rate(&audio.mono()),
+            _ => audio.mono(),
+        };
+        local::transcribe(&self.model, &self.settings, &samples).map_err(Failure::failed)
     }
+}
+
+/// 16 kHz to 8 kHz, the rate of the telephone. Sample `n` lies at the time of input sample `2 n`.
+fn halve_rate(samples: &[i16]) -> Vec<i16> {
+    let mut resampler =
+        ResamplerFir::new_from_hz(1, 16_000, 8_000, Latency::Sample64, Attenuation::Db90);
+    // An output lies in the middle of the inputs under the filter: with so much silence before
+    // it, the first output is the first input.
+    let around = resampler.delay();
+    let silence = |count| std::iter::repeat_n(0.0, count);
+    let input: Vec<f32> = silence(around.saturating_sub(1))
+        .chain(samples.iter().map(|s| f32::from(*s)))
+        .chain(silence(around + 1))
+        .collect();
+    let mut rest = input.as_slice();
+    let mut block = vec![0.0; resampler.buffer_size_output()];
+    let mut halved = Vec::with_capacity(input.len() / 2 + 1);
+    while !rest.is_empty() {
+        let Ok((taken, given)) = resampler.resample(rest, &mut block) else { break };
+        halved.extend(block.iter().take(given).map(|s| *s as i16));
+        rest = rest.get(taken..).unwrap_or_default();
+        if taken == 0 {
+            break;
+        }
+    }
+    halved.resize(samples.len() / 2, 0);
+    halved
 }
 
 /// What a prompt's text says.
@@ -180,5 +238,33 @@ impl Carrier {
     /// Ends it.
     pub(super) async fn shutdown(self) {
         match self.0 {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halving_the_rate_keeps_the_tone_and_its_place() {
+        // 1 kHz for 100 ms from 200 ms on.
+        let tone = |rate: f64, at: usize| {
+            let time = at as f64 / rate;
+            let inside = (0.2..0.3).contains(&time);
+            if inside {
+                ((time * 1_000.0 * std::f64::consts::TAU).sin() * 8_000.0) as i16
+            } else {
+                0
+            }
+        };
+        let wide: Vec<i16> = (0..8_000).map(|at| tone(16_000.0, at)).collect();
+        let halved = halve_rate(&wide);
+        assert_eq!(halved.len(), 4_000);
+        // The edges ring; the middle must be the tone as it would have been sampled at 8 kHz.
+        for (at, heard) in halved.iter().enumerate().take(2_250).skip(1_750) {
+            let error = i32::from(*heard) - i32::from(tone(8_000.0, at));
+            assert!(error.abs() < 200, "sample {at}: {error}");
+        }
+        assert!(halved[..1_500].iter().all(|s| s.abs() < 50));
     }
 }

@@ -12,6 +12,7 @@ use super::{
     secret::Secret,
     setting::{HostPort, Setting, words},
 };
+use crate::speech::{local::DEFAULT_HINT, model::SOURCES};
 
 /// `[api]`: the REST API.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,9 +260,9 @@ pub struct Speech {
     pub engine: Engine,
     /// The model of the local recogniser.
     pub model: String,
-    /// Where models are kept; `None` for the user's cache directory.
+    /// The directory of the model's files; `None` for one in the user's cache directory.
     pub model_dir: Option<PathBuf>,
-    /// Threads that recognise; 0 for one on each core.
+    /// Threads that recognise; 0 for one on each two cores.
     pub workers: u32,
     /// Words that are likely, which the recogniser is told before it listens.
     pub hint: String,
@@ -276,7 +277,7 @@ impl Default for Speech {
             model: "tiny.en".to_owned(),
             model_dir: None,
             workers: 0,
-            hint: String::new(),
+            hint: DEFAULT_HINT.to_owned(),
             queue_seconds: 60,
         }
     }
@@ -296,8 +297,9 @@ impl Speech {
             hint: s.read("hint", default.hint),
             queue_seconds: s.read_in("queue_seconds", default.queue_seconds, 5..=600),
         };
-        if speech.model != "tiny.en" {
-            s.wrong("model", "is not a model that this build knows", "write \"tiny.en\"");
+        let models = SOURCES.map(|source| format!("\"{}\"", source.name)).join(" or ");
+        if !SOURCES.iter().any(|source| source.name == speech.model) {
+            s.wrong("model", "is not a model that this build knows", format!("write {models}"));
         }
         let length = speech.hint.chars().count();
         if length > Self::MAX_HINT {

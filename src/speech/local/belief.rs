@@ -6,7 +6,15 @@ use crate::speech::{Transcript, Word, cutter::Piece, whisper::Recognition};
 pub fn transcript(piece: &Piece, found: Recognition) -> Transcript {
     if std::env::var("DBG").is_ok() {
         let t: Vec<_> = found.words.iter().map(|w| w.text.as_str()).collect();
-        eprintln!("piece {}-{} lp {:.2} ns {:.3} passes {} {}", piece.from_ms, piece.to_ms(), found.mean_log_probability, found.no_speech, found.passes, t.join(" "));
+        eprintln!(
+            "piece {}-{} lp {:.2} ns {:.3} passes {} {}",
+            piece.from_ms,
+            piece.to_ms(),
+            found.mean_log_probability,
+            found.no_speech,
+            found.passes,
+            t.join(" ")
+        );
     }
     let at = |ms: u32| piece.from_ms.saturating_add(ms).min(piece.to_ms());
     let words: Vec<Word> = found

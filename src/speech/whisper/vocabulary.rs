@@ -87,9 +87,8 @@ impl Vocabulary {
             numbers.entry(token.clone()).or_insert(number);
             bytes.push(token);
         }
-        let need = |name: &'static str| {
-            named.get(name).copied().ok_or(VocabularyError::Missing(name))
-        };
+        let need =
+            |name: &'static str| named.get(name).copied().ok_or(VocabularyError::Missing(name));
         let special = Special {
             end: need("endoftext")?,
             start: need("startoftranscript")?,
@@ -229,8 +228,18 @@ pub(crate) mod tests {
             lines.push(merge.to_owned());
         }
         for special in [
-            "endoftext", "startoftranscript", "en", "es", "translate", "transcribe",
-            "startoflm", "startofprev", "nocaptions", "notimestamps", "0.00", "0.02",
+            "endoftext",
+            "startoftranscript",
+            "en",
+            "es",
+            "translate",
+            "transcribe",
+            "startoflm",
+            "startofprev",
+            "nocaptions",
+            "notimestamps",
+            "0.00",
+            "0.02",
         ] {
             lines.push(format!("<|{special}|>"));
         }
@@ -257,7 +266,10 @@ pub(crate) mod tests {
     #[test]
     fn text_splits_before_merging_as_gpt_2_does() {
         let split = |text| pieces(text).collect::<Vec<_>>();
-        assert_eq!(split("Don't press 42, please."), ["Don", "'t", " press", " 42", ",", " please", "."]);
+        assert_eq!(
+            split("Don't press 42, please."),
+            ["Don", "'t", " press", " 42", ",", " please", "."]
+        );
         assert_eq!(split("a   b\nc"), ["a", "  ", " b", "\n", "c"]);
         assert_eq!(split(" né!? "), [" né", "!?", " "]);
     }

@@ -149,7 +149,8 @@ pub fn load(file: &mut Checkpoint) -> Result<(Dimensions, Encoder, Decoder), For
     if let Some(projection) = file.find("decoder/projection/weight")
         && Some(projection) != file.find("decoder/embeddings/weight")
     {
-        let text = "the model's last projection differs from its embeddings, which Whisper's never does";
+        let text =
+            "the model's last projection differs from its embeddings, which Whisper's never does";
         return Err(FormatError::Unsupported(text.to_owned()));
     }
     let audio_positions = rows(file, "encoder/position_encodings/encodings")?;
