@@ -306,26 +306,33 @@ fn distance(a: &Sound, b: &Sound) -> f32 {
     if alike >= ALIKE { 1.0 - alike } else { 2.0 }
 }
 
-/// 1 minus the edit distance of letters over the longer length.
+/// Letters of a word that are compared.
+const MAX_LETTERS: usize = 24;
+
+/// 1 minus the edit distance of letters over the longer length. Words are folded to ASCII but for
+/// scripts that no menu here is read in, so bytes are letters.
 fn likeness_of(a: &str, b: &str) -> f32 {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let letters = |word: &str| word.len().min(MAX_LETTERS);
+    let a = a.as_bytes().get(..letters(a)).unwrap_or_default();
+    let b = b.as_bytes().get(..letters(b)).unwrap_or_default();
     let longer = a.len().max(b.len());
     if a.len().min(b.len()) * 2 < longer || longer == 0 {
         return 0.0;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    // One row of the usual table; on the stack, because this runs for every pair of words.
+    let mut row = [0_usize; MAX_LETTERS + 1];
+    row.iter_mut().enumerate().for_each(|(j, cell)| *cell = j);
     for (i, x) in a.iter().enumerate() {
         let mut diagonal = i;
-        set(&mut row, 0, i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(0);
-            let left = row.get(j).copied().unwrap_or(0);
-            let cost = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
+        let mut left = i + 1;
+        for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
+            let above = *cell;
+            left = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
+            *cell = left;
             diagonal = above;
-            set(&mut row, j + 1, cost);
         }
     }
-    1.0 - row.last().copied().unwrap_or(0) as f32 / longer as f32
+    1.0 - row.get(b.len()).copied().unwrap_or(longer) as f32 / longer as f32
 }
 
 /// The consonants of a word as they sound, so that spellings of one sound fall together.

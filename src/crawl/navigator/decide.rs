@@ -76,6 +76,28 @@ impl Navigator {
         self.press(now, route, 1, &hearing, true);
     }
 
+    /// Notices that the line took no notice of the last key: it has read the old prompt to its end.
+    /// The next attempt has to come before it loses patience.
+    pub(super) fn notice_ignored(&mut self) {
+        let State::Listening(listening) = &mut self.state else { return };
+        let from = match &listening.place {
+            Place::Fresh { step, .. } => step.from,
+            Place::Expect { via: Some(via), .. } => via.from,
+            Place::First | Place::Expect { via: None, .. } => return,
+        };
+        let Some(known) = self.known.gist(from) else { return };
+        let heard = Gist::of(&listening.hearing.so_far());
+        let whole = heard.len() >= known.len() && heard.likeness(known).is_same();
+        // The old prompt was read on to its last word.
+        let old = Gist::of(&listening.hearing.with_tail());
+        let (at, likeness) = known.find_beginning_of(&old);
+        let rest = listening.hearing.early && likeness.is_same() && at + old.len() >= known.len();
+        if whole || rest {
+            listening.hearing.is_complete();
+            listening.hearing.ignored = rest;
+        }
+    }
+
     /// The prompt is over: decides what it was and what to do.
     pub(super) fn conclude(&mut self, now: CallMs) {
         let Some(Listening { place, hearing, .. }) = self.take_listening() else { return };
@@ -103,7 +125,7 @@ impl Navigator {
             Place::Expect { route, .. } => route.back().cloned(),
         };
         if let Some(step) = step {
-            self.tried(step);
+            self.tried(step, DeadEnd::NoEffect);
         }
     }
 
@@ -134,13 +156,18 @@ impl Navigator {
 
     /// An unexplored key was pressed, and this was heard.
     fn fresh(&mut self, now: CallMs, step: Step, presses: u32, heard: Heard, hearing: &Hearing) {
+        if heard.is_empty() && hearing.ignored && !self.line_gone {
+            self.ignores_early_keys = true;
+            return self.ignored(now, step, presses, &heard, hearing);
+        }
         if heard.is_empty() {
             // A key that was pressed while the line spoke may have been lost, and words may have
-            // been: only silence that one can rely on is a dead end.
-            if hearing.early || hearing.uncertain {
-                self.tried(step);
+            // been: only silence that one can rely on, or a prompt reaction, is a dead end.
+            let dead = if self.line_gone { DeadEnd::HungUp } else { DeadEnd::Silent };
+            let prompt = self.line_gone && now.saturating_sub(hearing.since) <= REACTION_MS;
+            if hearing.uncertain || (hearing.early && !prompt) {
+                self.tried(step, dead);
             } else {
-                let dead = if self.line_gone { DeadEnd::HungUp } else { DeadEnd::Silent };
                 self.edge(step, Edge::Dead(dead));
             }
             return self.end(self.silence());
@@ -179,6 +206,12 @@ impl Navigator {
                 Some((no, at)) => {
                     let (own, rest) = heard.split_at_word(at);
                     let rest = rest.unwrap_or_else(|| own.clone());
+                    // The menu went on and was read again: nobody took notice of the key.
+                    if hearing.early && self.is_rest_of(&own, from) {
+                        self.report(Some(no), false, &rest);
+                        self.ignores_early_keys = true;
+                        return self.ignored(now, step, presses, &rest, hearing);
+                    }
                     match self.known.identify(&own.gist) {
                         Some(known) => self.link(step, known),
                         None if own.gist.len() < 2 => self.link(step, no),
@@ -225,7 +258,7 @@ impl Navigator {
         if presses < MAX_PRESSES_OF_A_KEY && !self.line_gone && !heard.moved_on {
             self.press(now, VecDeque::from([step]), presses + 1, hearing, false);
         } else {
-            self.tried(step);
+            self.tried(step, DeadEnd::NoEffect);
             self.go_on(now, from, heard, hearing);
         }
     }
@@ -234,10 +267,19 @@ impl Navigator {
     fn expected(&mut self, now: CallMs, place: Expected, heard: Heard, hearing: &Hearing) {
         let Expected { node, via, presses, route } = place;
         let target = route.back().cloned();
+        if let (true, true, Some(via)) = (heard.is_empty(), hearing.ignored, &via)
+            && presses < MAX_PRESSES_OF_A_KEY
+            && !self.line_gone
+        {
+            self.ignores_early_keys = true;
+            let mut again = route;
+            again.push_front(via.clone());
+            return self.press(now, again, presses + 1, hearing, false);
+        }
         if heard.is_empty() {
             self.mismatches += 1;
             if let Some(target) = target {
-                self.tried(target);
+                self.tried(target, DeadEnd::NoEffect);
             }
             return self.end(self.silence());
         }
@@ -246,7 +288,7 @@ impl Navigator {
             self.improve(node, &heard);
             if self.line_gone || heard.moved_on {
                 if let Some(target) = target {
-                    self.tried(target);
+                    self.tried(target, DeadEnd::NoEffect);
                 }
                 return self.end(self.lost(&heard));
             }
@@ -266,7 +308,7 @@ impl Navigator {
         }
         self.mismatches += 1;
         if let Some(target) = target {
-            self.tried(target);
+            self.tried(target, DeadEnd::NoEffect);
         }
         match self.known.identify(&heard.gist) {
             Some(no) if no != node => {
@@ -361,8 +403,9 @@ impl Navigator {
         self.store(Change::Edge { from: step.from, keys: step.keys, edge });
     }
 
-    /// Counts an attempt that taught nothing; the last one that is allowed gives the key up.
-    fn tried(&mut self, step: Step) {
+    /// Counts an attempt that proved nothing; the last one that is allowed gives the key up, for
+    /// the reason that it seemed to have.
+    fn tried(&mut self, step: Step, seemed: DeadEnd) {
         let edge = self.known.node(step.from).and_then(|n| n.edges.get(&step.keys));
         let times = match edge {
             Some(Edge::Tried(times)) => times.saturating_add(1),
@@ -371,7 +414,7 @@ impl Navigator {
         };
         self.given_up.insert(step.clone());
         let given_up = times >= self.limits.max_tries;
-        self.edge(step, if given_up { Edge::Dead(DeadEnd::NoEffect) } else { Edge::Tried(times) });
+        self.edge(step, if given_up { Edge::Dead(seemed) } else { Edge::Tried(times) });
     }
 
     /// True if what was heard is this known prompt, perhaps after something else.
@@ -396,9 +439,17 @@ impl Navigator {
     fn known_behind(&self, heard: &Heard, from: NodeNo) -> Option<(NodeNo, usize)> {
         let candidates = self.known.way_up(from).into_iter().filter_map(|no| {
             let known = self.known.gist(no)?;
-            let (at, likeness) = heard.gist.find_beginning_of(known);
-            let enough = likeness.words >= known.len().min(MIN_KNOWN_WORDS);
-            (at > 0 && enough && likeness.is_same()).then_some((no, at, likeness.similarity))
+            let ends_with = |gist: &Gist| {
+                let (at, likeness) = gist.find_beginning_of(known);
+                let enough = likeness.words >= known.len().min(MIN_KNOWN_WORDS);
+                (enough && likeness.is_same()).then_some((at, likeness.similarity))
+            };
+            let (mut at, similarity) = ends_with(&heard.gist)?;
+            // The menu may have been read several times.
+            while at > 0 && let Some((earlier, _)) = ends_with(&heard.gist.first_words(at)) {
+                at = earlier;
+            }
+            (at > 0).then_some((no, at, similarity))
         });
         let best = candidates.reduce(|a, b| if b.2 > a.2 { b } else { a });
         best.map(|(no, at, _)| (no, at))

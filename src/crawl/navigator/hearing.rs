@@ -24,6 +24,9 @@ const TWICE_MS: CallMs = 1000;
 /// Quiet after the last word of a prompt whose words are known; as long as a breath, because a line
 /// that ignores keys while it speaks needs some time to notice that it has stopped.
 const COMPLETE_MS: CallMs = 700;
+/// Quiet after an old prompt's end that shows that the line waits for keys: it would have reacted
+/// to those that were pressed before, and has not lost patience yet.
+const NO_REACTION_MS: CallMs = 2000;
 /// A menu that waits at least this long has stopped to read its options: what is said then
 /// without offering anything is no part of it.
 const TIMEOUT_GAP_MS: CallMs = 2000;
@@ -39,6 +42,10 @@ pub(super) struct Hearing {
     pub early: bool,
     /// End of the last word that was left out as the old prompt's tail.
     tail_end: Option<CallMs>,
+    /// Words that were left out.
+    tail: Vec<Word>,
+    /// The old prompt was read to its end: the keys were ignored.
+    pub ignored: bool,
     transcripts: Vec<Transcript>,
     interim: Option<Transcript>,
     words: usize,
@@ -107,6 +114,8 @@ impl Hearing {
             fence: if previous.is_some() { now } else { 0 },
             early: speaking,
             tail_end: previous.map(|p| p.last_word_end),
+            tail: Vec::new(),
+            ignored: false,
             transcripts: Vec::new(),
             interim: None,
             words: 0,
@@ -198,6 +207,9 @@ impl Hearing {
             let tail = self.early && in_one_breath && word.start_ms < self.fence + TAIL_MS;
             if word.start_ms < self.fence || (tail && mine.is_empty() && self.words == 0) {
                 self.tail_end = Some(word.end_ms);
+                if self.tail.len() < MAX_HEARD_WORDS {
+                    self.tail.push(word.clone());
+                }
                 late.push(word);
             } else if self.words + mine.len() < MAX_HEARD_WORDS {
                 mine.push(word);
@@ -210,13 +222,14 @@ impl Hearing {
     fn judge(&mut self, limits: &Limits) {
         let understood = menu_text::understand(&self.transcripts);
         let leaves = matches!(understood.kind, PromptKind::Transfer | PromptKind::Voicemail);
-        self.quiet_ms = if leaves {
+        let quiet_ms = if leaves {
             LEAVE_MS.min(limits.silence_ms)
         } else if understood.said_twice {
             TWICE_MS.min(limits.silence_ms)
         } else {
             limits.silence_ms
         };
+        self.quiet_ms = quiet_ms;
         self.restarted = Gist::of(&self.transcripts).restart().is_some();
     }
 
@@ -230,7 +243,10 @@ impl Hearing {
             return self.quiet_since.saturating_add(patience);
         }
         if self.words == 0 {
-            return silent;
+            // A line that took the keys would have spoken by now.
+            let no_reaction = self.quiet_since.saturating_add(NO_REACTION_MS);
+            let known = self.ignored && !self.speaking && self.heard_until >= self.quiet_since;
+            return if known { no_reaction.min(silent) } else { silent };
         }
         if self.restarted || self.words >= MAX_HEARD_WORDS {
             return self.last_word_end;
@@ -249,6 +265,11 @@ impl Hearing {
         if recognised { quiet } else { quiet.saturating_add(limits.patience_ms) }
     }
 
+    /// True if the prompt was over because it had started again: the line goes on speaking.
+    pub fn is_restarted(&self) -> bool {
+        self.restarted
+    }
+
     /// True if words are still missing that the recogniser has not come to yet.
     pub fn is_behind(&self) -> bool {
         !self.restarted && self.heard_until < self.quiet_since
@@ -263,6 +284,12 @@ impl Hearing {
     /// What was heard so far, for a look before it is over.
     pub fn so_far(&self) -> Vec<Transcript> {
         self.transcripts.iter().chain(&self.interim).cloned().collect()
+    }
+
+    /// The old prompt's words that came after the keys, and the words since.
+    pub fn with_tail(&self) -> Vec<Transcript> {
+        let tail = Transcript { words: self.tail.clone(), confidence: 1.0 };
+        std::iter::once(tail).chain(self.so_far()).collect()
     }
 
     /// The line hung up: what it said may still be on its way through the recogniser.

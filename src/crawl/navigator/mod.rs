@@ -348,6 +348,7 @@ impl Navigator {
                     self.take_late(late);
                 }
                 self.press_if_heard(now);
+                self.notice_ignored();
             }
         }
         self.handle_timeout(now);
@@ -467,7 +468,7 @@ impl Navigator {
         self.presses += 1;
         self.actions.push_back(Action::Press { keys: step.keys, slow: presses > 1 });
         let mut hearing = Hearing::new(now, Some(before), &self.limits);
-        hearing.early |= early;
+        hearing.early |= early || before.is_restarted();
         self.listen(place, hearing);
     }
 
