@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(500);
 /// What a crawl finds in the business whose description is named `name`.
 async fn crawl(number: &str) -> Vec<String> {
     let menus = Menus::samples().expect("good samples");
-    let Some(Behaviour::Answer(business)) = menus.line(number) else {
+    let Some(Behaviour::Business(business)) = menus.line(number) else {
         panic!("{number} is no business")
     };
     let data = tempfile::tempdir().expect("a directory");
@@ -55,7 +55,7 @@ async fn crawl(number: &str) -> Vec<String> {
     let store = rehearsal.service.store();
     let id = store.number(number).await.expect("a database").expect("the number").id;
     let scan = store.newest_tree(id).await.expect("a database").expect("a tree");
-    let tree = store.load_tree(scan.scan).await.expect("a tree");
+    let tree = store.load_tree(scan.scan.id).await.expect("a tree");
     let mut wrong: Vec<String> =
         business.truth().differences(&tree).iter().map(ToString::to_string).collect();
     if !complete {
