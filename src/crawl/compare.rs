@@ -166,7 +166,11 @@ impl Gist {
         let anchor = MIN_RESTART_WORDS;
         (anchor..n.saturating_sub(anchor - 1)).find(|&p| {
             let begins = (0..anchor).filter(|&k| same(k, p + k)).count() + 1 >= anchor;
-            begins && {
+            // So must the last word be: "… in the west, press two" does not repeat "… in the
+            // west, press one".
+            let last = n.min(2 * p).saturating_sub(1);
+            let ends = (last.saturating_sub(p + 1)..=last - p + 1).any(|k| same(last, k));
+            begins && ends && {
                 let first = self.first_words(p);
                 self.from_word(p).first_words(p).likeness_to_beginning_of(&first).is_same()
             }
@@ -497,6 +501,9 @@ mod tests {
         assert_eq!(begun.restart(), Some(Gist::of_text(MENU).len()));
         let options = "Press one for red shoes. Press two for red hats. Press one for red shoes.";
         assert_eq!(Gist::of_text(options).restart(), None);
+        let alike = "For the ferry to the western isle, press one. For the ferry to the western \
+                     isle, press two.";
+        assert_eq!(Gist::of_text(alike).restart(), None);
     }
 
     #[test]

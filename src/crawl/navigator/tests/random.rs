@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::line::{Call, Does, Line, Prompt, Timeout, call, crawl};
 use crate::crawl::{
@@ -201,6 +201,12 @@ proptest! {
         cases: ProptestConfig::default().cases / 8,
         max_shrink_iters: 200,
         failure_persistence: None,
+        // The same menus each time, so that no change fails for another's sake;
+        // PROPTEST_RNG_SEED asks for others.
+        rng_seed: match ProptestConfig::default().rng_seed {
+            RngSeed::Random => RngSeed::Fixed(2026),
+            given => given,
+        },
         ..ProptestConfig::default()
      })]
 

@@ -1,9 +1,13 @@
 //! One line after the other, each with its own manners.
 
 use super::line::{Call, Does, Line, Prompt, Timeout, call, crawl};
-use crate::crawl::{
-    navigator::{EndReason, Input, Limits, Navigator, is_complete},
-    tree::{DeadEnd, Edge, Keys, NodeNo, PromptKind, Tree},
+use crate::{
+    crawl::{
+        menu_text,
+        navigator::{Action, EndReason, Input, Limits, Navigator, is_complete},
+        tree::{DeadEnd, Edge, Keys, NodeNo, PromptKind, Tree},
+    },
+    speech::{CallMs, SpeechEvent},
 };
 
 fn edge<'a>(tree: &'a Tree, no: u32, keys: &str) -> Option<&'a Edge> {
@@ -291,6 +295,69 @@ fn a_call_that_is_not_answered_brings_nothing() {
     navigator.handle(0, Input::HungUp);
     assert_eq!(navigator.outcome().map(|o| o.reason), Some(EndReason::NotAnswered));
     assert_eq!(navigator.poll_timeout(), None);
+}
+
+/// Words at 300 ms each from `start_ms` on.
+fn said(text: &str, start_ms: CallMs) -> Input {
+    let mut transcript = menu_text::transcript_of(text);
+    for word in &mut transcript.words {
+        word.start_ms += start_ms;
+        word.end_ms += start_ms;
+    }
+    Input::Speech(SpeechEvent::Final(transcript))
+}
+
+fn actions(navigator: &mut Navigator) -> Vec<Action> {
+    std::iter::from_fn(|| navigator.poll_action()).collect()
+}
+
+#[test]
+fn options_that_are_recognised_too_late_are_added() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3000, said("For tickets, press one.", 400));
+    navigator.handle(6000, Input::SpeechEnded { at: 5800 });
+    // The recogniser owes the words from 1600 to 5800; it is waited for, then no more.
+    assert_eq!(navigator.poll_timeout(), Some(5800 + 1000), "first it is asked to hurry");
+    navigator.handle_timeout(6800);
+    assert_eq!(actions(&mut navigator).last(), Some(&Action::Flush));
+    assert_eq!(navigator.poll_timeout(), Some(5800 + 5000 + 10_000));
+    navigator.handle_timeout(20_800);
+    let press = |keys| Action::Press { keys: Keys::try_new(keys).unwrap(), slow: false };
+    assert_eq!(actions(&mut navigator).last(), Some(&press("1")));
+    navigator.handle(21_000, said("For groups, press two.", 3000));
+    let stored = actions(&mut navigator);
+    assert!(matches!(&stored[..], [Action::Store(_)]), "{stored:?}");
+    assert_eq!(navigator.tree().node(NodeNo(0)).unwrap().options.len(), 2);
+}
+
+#[test]
+fn a_transfer_to_a_person_is_left_within_two_seconds() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3100, Input::SpeechEnded { at: 3000 });
+    navigator.handle(3200, said("Please hold while I transfer your call.", 400));
+    navigator.handle(3200, Input::Speech(SpeechEvent::HeardUntil(3000)));
+    assert_eq!(navigator.poll_timeout(), Some(4500));
+    navigator.handle_timeout(4500);
+    let last = actions(&mut navigator).pop();
+    assert_eq!(last, Some(Action::HangUp(EndReason::NothingLeft)));
+    assert!(navigator.outcome().unwrap().complete);
+}
+
+#[test]
+fn a_recogniser_that_fails_makes_no_dead_ends() {
+    let prompts = two_levels();
+    let first = call(Line::new(&prompts, 600), &Tree::default(), &Limits::default());
+    let mut navigator = Navigator::new(first.tree, Limits::default());
+    navigator.handle(0, Input::Answered);
+    let failed = SpeechEvent::Failed { message: "out of memory".into() };
+    navigator.handle(100, Input::Speech(failed));
+    navigator.handle_timeout(30_000);
+    let dead = actions(&mut navigator).iter().any(|a| format!("{a:?}").contains("Dead"));
+    assert!(!dead && navigator.outcome().is_some_and(|o| !o.news));
 }
 
 #[test]
