@@ -166,7 +166,11 @@ impl Gist {
         let anchor = MIN_RESTART_WORDS;
         (anchor..n.saturating_sub(anchor - 1)).find(|&p| {
             let begins = (0..anchor).filter(|&k| same(k, p + k)).count() + 1 >= anchor;
-            begins && {
+            // So must the last word be: "… in the west, press two" does not repeat "… in the
+            // west, press one".
+            let last = n.min(2 * p).saturating_sub(1);
+            let ends = (last.saturating_sub(p + 1)..=last - p + 1).any(|k| same(last, k));
+            begins && ends && {
                 let first = self.first_words(p);
                 self.from_word(p).first_words(p).likeness_to_beginning_of(&first).is_same()
             }
@@ -199,7 +203,8 @@ impl Gist {
                 let change = diagonal + apart * heard.weight.max(expected.weight);
                 let (added, missing) = (above + heard.weight, left + expected.weight);
                 let (cost, step) = if change <= added && change <= missing {
-                    let clear = apart > 1.0 - ALIKE && heard.weight >= 1.0 && expected.weight >= 1.0;
+                    let clear =
+                        apart > 1.0 - ALIKE && heard.weight >= 1.0 && expected.weight >= 1.0;
                     (change, if clear { Step::Conflict } else { Step::Changed })
                 } else if added <= missing {
                     (added, Step::Added)
@@ -355,7 +360,11 @@ fn consonants(word: &PlainWord) -> String {
             'g' if matches!(next, 'e' | 'i') => "j",
             'h' if i > 0 => "",
             'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'w' | '\'' => {
-                if i == 0 { "a" } else { "" }
+                if i == 0 {
+                    "a"
+                } else {
+                    ""
+                }
             }
             _ => {
                 if !out.ends_with(c) {
@@ -377,11 +386,57 @@ fn weight(word: &PlainWord) -> f32 {
     }
     let filler = matches!(
         word.text.as_str(),
-        "a" | "an" | "the" | "to" | "for" | "of" | "or" | "and" | "in" | "on" | "at" | "is" | "are"
-            | "be" | "it" | "if" | "you" | "your" | "we" | "our" | "us" | "i" | "my" | "with"
-            | "press" | "please" | "dial" | "say" | "now" | "this" | "that" | "will" | "can"
-            | "may" | "have" | "has" | "by" | "from" | "as" | "oh" | "uh" | "um" | "para" | "el"
-            | "la" | "oprima" | "marque" | "would" | "like" | "so" | "then" | "just"
+        "a" | "an"
+            | "the"
+            | "to"
+            | "for"
+            | "of"
+            | "or"
+            | "and"
+            | "in"
+            | "on"
+            | "at"
+            | "is"
+            | "are"
+            | "be"
+            | "it"
+            | "if"
+            | "you"
+            | "your"
+            | "we"
+            | "our"
+            | "us"
+            | "i"
+            | "my"
+            | "with"
+            | "press"
+            | "please"
+            | "dial"
+            | "say"
+            | "now"
+            | "this"
+            | "that"
+            | "will"
+            | "can"
+            | "may"
+            | "have"
+            | "has"
+            | "by"
+            | "from"
+            | "as"
+            | "oh"
+            | "uh"
+            | "um"
+            | "para"
+            | "el"
+            | "la"
+            | "oprima"
+            | "marque"
+            | "would"
+            | "like"
+            | "so"
+            | "then"
+            | "just"
     );
     if filler { FILLER_WEIGHT } else { 1.0 }
 }
@@ -411,7 +466,10 @@ mod tests {
 
     #[test]
     fn one_clear_word_makes_another_short_prompt() {
-        assert!(!same("You have selected sales. Please hold.", "You have selected support. Please hold."));
+        assert!(!same(
+            "You have selected sales. Please hold.",
+            "You have selected support. Please hold."
+        ));
         assert!(!same("For tickets, press one.", "For tickets, press two."));
         assert!(!same(MENU, "For tickets, press one. For groups, press two."));
         assert!(!same("", ""));
@@ -443,6 +501,9 @@ mod tests {
         assert_eq!(begun.restart(), Some(Gist::of_text(MENU).len()));
         let options = "Press one for red shoes. Press two for red hats. Press one for red shoes.";
         assert_eq!(Gist::of_text(options).restart(), None);
+        let alike = "For the ferry to the western isle, press one. For the ferry to the western \
+                     isle, press two.";
+        assert_eq!(Gist::of_text(alike).restart(), None);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! One line after the other, each with its own manners.
 
 use super::line::{Call, Does, Line, Prompt, Timeout, call, crawl};
-use crate::crawl::{
-    navigator::{EndReason, Input, Limits, Navigator, is_complete},
-    tree::{DeadEnd, Edge, Keys, NodeNo, PromptKind, Tree},
+use crate::{
+    crawl::{
+        menu_text,
+        navigator::{Action, EndReason, Input, Limits, Navigator, is_complete},
+        tree::{DeadEnd, Edge, Keys, NodeNo, PromptKind, Tree},
+    },
+    speech::{CallMs, SpeechEvent},
 };
 
 fn edge<'a>(tree: &'a Tree, no: u32, keys: &str) -> Option<&'a Edge> {
@@ -35,15 +39,18 @@ const BYE: &str = "Our shop is at the old harbor bridge. Thank you and goodbye."
 
 fn two_levels() -> Vec<Prompt> {
     vec![
-        Prompt::menu("Welcome to Lakeside Boats.", &[
-            ("1", "tickets", Does::Go(1)),
-            ("2", "opening times", Does::Go(3)),
-        ]),
-        Prompt::menu("Ticket office.", &[
-            ("1", "children", Does::Go(2)),
-            ("2", "groups", Does::Go(4)),
-            ("9", "the main menu", Does::Go(0)),
-        ]),
+        Prompt::menu(
+            "Welcome to Lakeside Boats.",
+            &[("1", "tickets", Does::Go(1)), ("2", "opening times", Does::Go(3))],
+        ),
+        Prompt::menu(
+            "Ticket office.",
+            &[
+                ("1", "children", Does::Go(2)),
+                ("2", "groups", Does::Go(4)),
+                ("9", "the main menu", Does::Go(0)),
+            ],
+        ),
         Prompt::says("Children ride free on Sundays with a grown up."),
         Prompt::says(BYE),
         Prompt::says("Please hold while I transfer your call."),
@@ -136,11 +143,14 @@ fn an_invalid_key_is_a_dead_end_and_the_call_goes_on() {
 
 #[test]
 fn a_key_that_hangs_up_or_silences_the_line_is_a_dead_end() {
-    let prompts = [Prompt::menu("Welcome to the gym.", &[
-        ("1", "lockers", Does::HangUp),
-        ("2", "showers", Does::Silence),
-        ("3", "towels", Does::InvalidHangUp),
-    ])];
+    let prompts = [Prompt::menu(
+        "Welcome to the gym.",
+        &[
+            ("1", "lockers", Does::HangUp),
+            ("2", "showers", Does::Silence),
+            ("3", "towels", Does::InvalidHangUp),
+        ],
+    )];
     let (tree, calls) = whole(&prompts);
     assert_eq!(edge(&tree, 0, "1"), Some(&Edge::Dead(DeadEnd::HungUp)), "{}", log(&calls));
     assert_eq!(edge(&tree, 0, "2"), Some(&Edge::Dead(DeadEnd::Silent)), "{}", log(&calls));
@@ -150,10 +160,10 @@ fn a_key_that_hangs_up_or_silences_the_line_is_a_dead_end() {
 #[test]
 fn an_option_that_repeats_the_menu_is_a_link_to_it() {
     let mut prompts = two_levels();
-    prompts[0] = Prompt::menu("Welcome to Lakeside Boats.", &[
-        ("*", "hearing these options again", Does::Go(0)),
-        ("1", "opening times", Does::Go(3)),
-    ]);
+    prompts[0] = Prompt::menu(
+        "Welcome to Lakeside Boats.",
+        &[("*", "hearing these options again", Does::Go(0)), ("1", "opening times", Does::Go(3))],
+    );
     let (tree, calls) = whole(&prompts);
     assert_eq!(edge(&tree, 0, "*"), link(0).as_ref(), "{}", log(&calls));
     assert_eq!(calls.len(), 1, "{}", log(&calls));
@@ -162,11 +172,14 @@ fn an_option_that_repeats_the_menu_is_a_link_to_it() {
 #[test]
 fn an_unnamed_repeat_is_told_from_a_key_without_effect() {
     let mut prompts = two_levels();
-    prompts[0] = Prompt::menu("Welcome to Lakeside Boats.", &[
-        ("1", "our boats", Does::Go(0)),
-        ("2", "our ferries", Does::Nothing),
-        ("3", "opening times", Does::Go(3)),
-    ]);
+    prompts[0] = Prompt::menu(
+        "Welcome to Lakeside Boats.",
+        &[
+            ("1", "our boats", Does::Go(0)),
+            ("2", "our ferries", Does::Nothing),
+            ("3", "opening times", Does::Go(3)),
+        ],
+    );
     prompts[0].timeout_ms = 12_000;
     prompts[0].timeout = Timeout::Repeat(20);
     let (tree, calls) = whole(&prompts);
@@ -189,10 +202,10 @@ fn an_announcement_that_returns_to_the_menu_is_told_from_the_menu() {
 #[test]
 fn voicemail_and_a_request_for_a_number_end_their_branches() {
     let prompts = [
-        Prompt::menu("Welcome to the clinic.", &[
-            ("1", "doctors", Does::Go(1)),
-            ("2", "billing", Does::Go(2)),
-        ]),
+        Prompt::menu(
+            "Welcome to the clinic.",
+            &[("1", "doctors", Does::Go(1)), ("2", "billing", Does::Go(2))],
+        ),
         Prompt::says("Nobody is here. Please leave a message after the tone."),
         Prompt::says("Please enter your account number followed by the pound key."),
     ];
@@ -284,14 +297,76 @@ fn a_call_that_is_not_answered_brings_nothing() {
     assert_eq!(navigator.poll_timeout(), None);
 }
 
+/// Words at 300 ms each from `start_ms` on.
+fn said(text: &str, start_ms: CallMs) -> Input {
+    let mut transcript = menu_text::transcript_of(text);
+    for word in &mut transcript.words {
+        word.start_ms += start_ms;
+        word.end_ms += start_ms;
+    }
+    Input::Speech(SpeechEvent::Final(transcript))
+}
+
+fn actions(navigator: &mut Navigator) -> Vec<Action> {
+    std::iter::from_fn(|| navigator.poll_action()).collect()
+}
+
+#[test]
+fn options_that_are_recognised_too_late_are_added() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3000, said("For tickets, press one.", 400));
+    navigator.handle(6000, Input::SpeechEnded { at: 5800 });
+    // The recogniser owes the words from 1600 to 5800; it is waited for, then no more.
+    assert_eq!(navigator.poll_timeout(), Some(5800 + 1000), "first it is asked to hurry");
+    navigator.handle_timeout(6800);
+    assert_eq!(actions(&mut navigator).last(), Some(&Action::Flush));
+    assert_eq!(navigator.poll_timeout(), Some(5800 + 5000 + 10_000));
+    navigator.handle_timeout(20_800);
+    let press = |keys| Action::Press { keys: Keys::try_new(keys).unwrap(), slow: false };
+    assert_eq!(actions(&mut navigator).last(), Some(&press("1")));
+    navigator.handle(21_000, said("For groups, press two.", 3000));
+    let stored = actions(&mut navigator);
+    assert!(matches!(&stored[..], [Action::Store(_)]), "{stored:?}");
+    assert_eq!(navigator.tree().node(NodeNo(0)).unwrap().options.len(), 2);
+}
+
+#[test]
+fn a_transfer_to_a_person_is_left_within_two_seconds() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3100, Input::SpeechEnded { at: 3000 });
+    navigator.handle(3200, said("Please hold while I transfer your call.", 400));
+    navigator.handle(3200, Input::Speech(SpeechEvent::HeardUntil(3000)));
+    assert_eq!(navigator.poll_timeout(), Some(4500));
+    navigator.handle_timeout(4500);
+    let last = actions(&mut navigator).pop();
+    assert_eq!(last, Some(Action::HangUp(EndReason::NothingLeft)));
+    assert!(navigator.outcome().unwrap().complete);
+}
+
+#[test]
+fn a_recogniser_that_fails_makes_no_dead_ends() {
+    let prompts = two_levels();
+    let first = call(Line::new(&prompts, 600), &Tree::default(), &Limits::default());
+    let mut navigator = Navigator::new(first.tree, Limits::default());
+    navigator.handle(0, Input::Answered);
+    let failed = SpeechEvent::Failed { message: "out of memory".into() };
+    navigator.handle(100, Input::Speech(failed));
+    navigator.handle_timeout(30_000);
+    let dead = actions(&mut navigator).iter().any(|a| format!("{a:?}").contains("Dead"));
+    assert!(!dead && navigator.outcome().is_some_and(|o| !o.news));
+}
+
 #[test]
 fn a_thousand_prompts_take_a_call_for_each_leaf() {
     // Three keys each; the names are of words of which no two sound alike.
     const SOUNDS: [&str; 10] =
         ["bako", "dilu", "femi", "gonu", "harp", "jett", "kiri", "lomba", "musta", "prindo"];
-    let name = |n: usize| {
-        format!("{} {} {}", SOUNDS[n / 100 % 10], SOUNDS[n / 10 % 10], SOUNDS[n % 10])
-    };
+    let name =
+        |n: usize| format!("{} {} {}", SOUNDS[n / 100 % 10], SOUNDS[n / 10 % 10], SOUNDS[n % 10]);
     const PROMPTS: usize = 1000;
     let prompts: Vec<Prompt> = (0..PROMPTS)
         .map(|n| {
