@@ -1,14 +1,16 @@
 //! The store through its public door: requests, the queue, trees, tokens.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use phoneai::{
     crawl::tree::{Change, DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree},
     speech::{Transcript, Word},
     store::{
-        AfterCall, CallOutcome, CallState, CallStep, CrawlAnswer, CrawlRequest, New, NewCall,
-        Recovered, ScanFilter, ScanId, ScanJob, ScanRow, ScanStatus, Store, StoreError, Time,
-        TokenCheck,
+        AfterCall, CallOutcome, CallState, CallStep, CrawlAnswer, CrawlRequest, Import, New,
+        NewCall, OldKey, OldMenu, OldNumber, OldScan, OldUser, Recovered, ScanFilter, ScanId,
+        ScanJob, ScanRow, ScanStatus, Store, StoreError, Time, TokenCheck,
     },
 };
 use phoneai_clock::Clock;
@@ -407,6 +409,93 @@ async fn a_directory_that_cannot_be_made_is_named() {
     std::fs::write(&file, "").unwrap();
     let refused = Store::open(&file.join("data"), Clock::real()).await.map(|_| ()).unwrap_err();
     assert!(matches!(&refused, StoreError::Directory { dir, .. } if dir.ends_with("file/data")));
+}
+
+#[tokio::test]
+async fn rows_of_an_older_service_keep_their_ids_and_what_they_say() {
+    let (_dir, store) = store().await;
+    let number = |id, number: Option<&str>, completed| OldNumber {
+        id,
+        number: number.map(str::to_owned),
+        business_name: None,
+        retry_auto: false,
+        attempt: 3,
+        completed,
+        created_at: Time(1),
+        updated_at: Time(2),
+    };
+    let scan = |id, number| OldScan { id, number, status: 3, created_at: None, updated_at: None };
+    let menu = |id, text: Option<&str>, debug: Option<&str>, keys| OldMenu {
+        id,
+        scan: 40,
+        text: text.map(str::to_owned),
+        debug: debug.map(str::to_owned),
+        audio_file: Some(String::new()),
+        completed: true,
+        keys,
+    };
+    let key = |keys: Option<&str>, target| OldKey {
+        keys: keys.map(str::to_owned),
+        said: Some("press".to_owned()),
+        target,
+    };
+    let heard =
+        r#"[{"transcript":"press one ","confidence":0.5,"timestamps":[["press",7.8,8.07]]}]"#;
+    let import = Import {
+        users: vec![OldUser {
+            id: 4,
+            name: "ann".to_owned(),
+            is_admin: true,
+            is_active: true,
+            tokens: vec!["a token".to_owned()],
+        }],
+        numbers: vec![
+            number(14, Some(NUMBER), false),
+            number(15, Some(NUMBER), true),
+            number(16, None, false),
+        ],
+        scans: vec![scan(40, 14), scan(41, 15), scan(42, 16)],
+        menus: vec![
+            menu(
+                70,
+                Some(" press one"),
+                Some(heard),
+                vec![key(Some("1"), Some(72)), key(None, Some(71)), key(Some("2"), Some(999))],
+            ),
+            menu(71, None, None, vec![]),
+            menu(72, None, Some("not json"), vec![key(Some("9"), Some(70))]),
+        ],
+    };
+    store.import(&import).await.unwrap();
+
+    assert!(matches!(store.authenticate("a token").await.unwrap(), TokenCheck::Valid(_)));
+    // Of two rows with the same number the first is used, and both keep their scans.
+    let row = store.number(NUMBER).await.unwrap().unwrap();
+    assert_eq!((row.id.0, row.completed), (14, false));
+    let filter = ScanFilter { number: Some(NUMBER.to_owned()) };
+    let (count, rows) = store.scans(&filter, 9, 0).await.unwrap();
+    let shown: Vec<_> = rows.iter().map(|r| (r.id.0, r.number_completed, r.attempt)).collect();
+    assert_eq!((count, shown), (2, vec![(41, true, 3), (40, false, 3)]));
+
+    // A key without a name and one that leads out of the scan are not for the crawl.
+    let tree = store.load_tree(ScanId(40)).await.unwrap();
+    let edges: Vec<_> = tree
+        .nodes()
+        .iter()
+        .flat_map(|n| n.edges.iter().map(|(k, e)| (n.no.0, k.as_str(), e.clone())))
+        .collect();
+    let link = Edge::Link(NodeNo(0));
+    assert_eq!(edges, [(0, "1", Edge::Child(NodeNo(2))), (2, "9", link)]);
+    assert_eq!(tree.nodes()[0].options.len(), 2);
+    let words = &tree.nodes()[0].transcripts[0].words;
+    assert_eq!((words[0].start_ms, words[0].end_ms), (7800, 8070));
+
+    // Nothing is due; the scan is complete; new ids go on after the old ones.
+    assert_eq!(store.next_due().await.unwrap(), None);
+    assert_eq!(ask(&store, New::Continue).await, CrawlAnswer::CompletedAlready);
+    assert_eq!(queued(&store, New::Fresh).await, ScanId(43));
+    // All or nothing: these ids are taken.
+    assert!(store.import(&import).await.is_err());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A process that is killed while it writes: nothing that it was told is on disk is missing.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Lines},

@@ -27,7 +27,7 @@ use crate::{
     dtmf::DtmfDigit,
     jitter::DEFAULT_MAX_DELAY,
     rtp::{RtpTimestamp, SequenceNumber, Ssrc},
-    stream::{Port, RtpStream, StreamSettings},
+    stream::{DEFAULT_MAX_LAG, Port, RtpStream, StreamSettings},
 };
 
 /// Events that may wait for the owner of a stream: five seconds of frames. When the owner is slower,
@@ -45,6 +45,10 @@ const PACKETS_AT_ONCE: usize = 64;
 
 /// Largest datagram that is read whole; RTP over Ethernet is smaller, what is longer is cut.
 const MAX_DATAGRAM: usize = 2048;
+
+/// No clock is so fast that more is caught up: what is sent in one burst must fit in the buffer of the
+/// peer's socket.
+const LONGEST_MAX_LAG: Duration = Duration::from_secs(4);
 
 /// How often a pair of ports is looked for when the system may choose.
 const ANY_PORT_TRIES: u32 = 64;
@@ -187,6 +191,8 @@ impl MediaThreads {
             wall_at_open: Duration::from_micros(clock.wall_micros().unsigned_abs()),
             no_packets_after: config.no_packets_after,
             max_delay: config.max_delay.saturating_mul(clock.pace()),
+            // A hitch of the machine lasts longer on a fast clock, where nothing may be left out.
+            max_lag: (DEFAULT_MAX_LAG * clock.pace()).min(LONGEST_MAX_LAG),
         };
         let (events_in, events) = mpsc::channel(EVENT_QUEUE);
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
@@ -329,6 +335,10 @@ impl Driver {
             while self.stream.handle_timeout(self.clock.now()) {
                 self.send();
                 self.tell();
+                if self.stream.poll_timeout() <= self.clock.now() {
+                    // We are behind, so more may have come than was read in one go.
+                    self.receive(&mut buffer);
+                }
             }
             self.tell();
         }

@@ -14,7 +14,7 @@ use crate::{
         core::{Core, User},
         event::Event,
         inbound::Inbound,
-        login::Login,
+        login::{Login, Place},
     },
     message::{Contact, HeaderName, Method, Uri},
     transaction::{TimerTable, TransactionId},
@@ -229,7 +229,7 @@ impl Registration {
         self.under_way = None;
         let uri = self.head.uri.clone();
         let request = (Method::Register, uri.as_str(), &[][..]);
-        if self.login.on_challenge(&mut core.rng, response, request) {
+        if self.login.on_challenge(&mut core.rng, response, request, Place::First) {
             self.send(now, core);
             return;
         }

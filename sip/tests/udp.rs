@@ -6,7 +6,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use phoneai_clock::Clock;
 use phoneai_sip::{
-    endpoint::{CallEvent, EndedBy, Endpoint, EndpointConfig},
+    endpoint::{CallEvent, EndedBy, Endpoint, EndpointConfig, Header},
+    message::Method,
+    registration::{RegistrationConfig, RegistrationState},
     session::OutgoingCall,
     transport::udp::{self, BindError, Handle, Inlets},
 };
@@ -14,12 +16,18 @@ use phoneai_sip::{
 const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
 
 fn start() -> (Handle, Inlets) {
+    start_with(Vec::new())
+}
+
+fn start_with(handled: Vec<Method>) -> (Handle, Inlets) {
     let socket = udp::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = socket.local_addr().unwrap();
     let mut seed = [0; 32];
     seed[..2].copy_from_slice(&address.port().to_be_bytes());
-    let endpoint = Endpoint::new(EndpointConfig::new(address), seed);
-    udp::spawn(socket, endpoint, Clock::fast(20)).unwrap()
+    let mut config = EndpointConfig::new(address);
+    config.handled = handled;
+    let endpoint = Endpoint::new(config, seed);
+    udp::spawn(socket, endpoint, Clock::real()).unwrap()
 }
 
 fn call_to(peer: SocketAddr) -> OutgoingCall {
@@ -78,6 +86,70 @@ async fn shutdown_ends_all_calls_and_the_task() {
     assert!(matches!(call.events.recv().await, Some(CallEvent::Ended(_))));
     assert!(matches!(incoming.call.events.recv().await, Some(CallEvent::Ended(_))));
     assert!(ours.invite(call_to(theirs.local_addr())).await.is_err());
+}
+
+#[tokio::test]
+async fn a_registration_is_answered_by_the_user_of_the_other_endpoint() {
+    let (ours, _inlets) = start();
+    let (theirs, mut inlets) = start_with(vec![Method::Register]);
+    let config = RegistrationConfig {
+        registrar_uri: "sip:example.net".to_owned(),
+        address_of_record: "sip:account@example.net".to_owned(),
+        contact_user: "account".to_owned(),
+        destination: theirs.local_addr(),
+        credentials: None,
+        expires: Duration::from_secs(600),
+    };
+    let registration = ours.register(config).await.unwrap();
+    let request = inlets.requests.recv().await.unwrap();
+    assert_eq!(request.request.method, Method::Register);
+    request.respond(200, vec![Header::new("Expires", "60")], None).await.unwrap();
+    let mut state = registration.state();
+    let registered = RegistrationState::Registered { expires: Duration::from_secs(60) };
+    state.wait_for(|state| *state == registered).await.unwrap();
+    let answer = async {
+        // Refreshes may come before, on a clock that runs fast.
+        while let Some(request) = inlets.requests.recv().await {
+            let is_last = request.request.header("Expires").as_deref() == Some("0");
+            request.respond(200, Vec::new(), None).await.unwrap();
+            if is_last {
+                break;
+            }
+        }
+    };
+    tokio::join!(registration.unregister(), answer);
+}
+
+#[tokio::test]
+async fn a_call_whose_events_nobody_reads_is_hung_up() {
+    let (ours, _inlets) = start();
+    let (theirs, mut inlets) = start();
+    let mut call = ours.invite(call_to(theirs.local_addr())).await.unwrap();
+    let mut incoming = inlets.incoming.recv().await.unwrap();
+    for _ in 0..200 {
+        if incoming.call.progress(183, None).await.is_err() {
+            break;
+        }
+    }
+    let Some(CallEvent::Ended(ended)) = incoming.call.events.recv().await else { panic!("no end") };
+    assert_eq!((ended.by, ended.status), (EndedBy::Remote, Some(487)));
+    // What was told before it overflowed is there, and the end.
+    let mut last = None;
+    while let Some(event) = call.events.recv().await {
+        last = Some(event);
+    }
+    assert!(matches!(last, Some(CallEvent::Ended(end)) if end.by == EndedBy::Local));
+}
+
+#[tokio::test]
+async fn callers_are_refused_when_nobody_takes_calls() {
+    let (ours, _inlets) = start();
+    let (theirs, inlets) = start();
+    drop(inlets);
+    let mut call = ours.invite(call_to(theirs.local_addr())).await.unwrap();
+    let Some(CallEvent::Ended(ended)) = call.events.recv().await else { panic!("no end") };
+    assert_eq!((ended.by, ended.status), (EndedBy::Failure, Some(503)));
+    assert_eq!(ended.retry_after, Some(Duration::from_secs(10)));
 }
 
 #[test]

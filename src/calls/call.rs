@@ -89,8 +89,9 @@ pub(super) async fn run(
         shared.store.update_call(order.uuid, &CallStep::Recording(file)).await?;
     }
     let line = shared.sip.invite(invitation).await?;
+    let number = log::number(order.number.as_str());
     info!(
-        call = %order.uuid, number = %log::number(order.number.as_str()), trunk = %destination,
+        call = %order.uuid, %number, trunk = %destination,
         audio = %SocketAddr::new(address, stream.local_addr.port()), "Calling."
     );
     let mut call = Call {

@@ -162,8 +162,10 @@ impl Conversation {
             Action::Ring => self.call.progress(180, None).await.map_err(gone)?,
             Action::EarlyMedia => {
                 self.configure();
-                let description = self.session.description.clone();
-                self.call.progress(183, Some(description)).await.map_err(gone)?;
+                // RFC 3262 §5: an offer of ours may not travel in an unreliable response.
+                let answer = self.session.agreed.is_some();
+                let description = answer.then(|| self.session.description.clone());
+                self.call.progress(183, description).await.map_err(gone)?;
             }
             Action::Answer => {
                 self.configure();

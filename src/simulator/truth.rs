@@ -321,8 +321,8 @@ mod tests {
         let truth = truth_of("Harbor Light Electric");
         let menus: Vec<&str> = truth.nodes.iter().map(|n| n.menu.as_str()).collect();
         let expected = [
-            "main", "billing", "balance", "payment", "card", "bank", "copy", "outage", "report",
-            "news", "danger", "service", "start", "stop", "operator",
+            "main", "billing", "balance", "payment", "card", "bank", "outage", "news", "danger",
+            "service", "start", "stop", "operator",
         ];
         assert_eq!(menus, expected);
         assert_eq!(truth.nodes[3].options[2].to, Destination::Node(1));

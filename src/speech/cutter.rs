@@ -23,7 +23,8 @@ const MARGIN_MS: u32 = 240;
 
 /// The pause that ends a piece, by the length that it has reached: the first row whose length is
 /// not reached decides.
-const PAUSES: [(u32, u32); 4] = [(12_000, 600), (18_000, 400), (24_000, 240), (LONGEST_MS, 120)];
+const PAUSES: [(u32, u32); 5] =
+    [(4_000, 700), (12_000, 600), (18_000, 400), (24_000, 240), (LONGEST_MS, 120)];
 
 /// A piece is cut here at the latest; the model hears 30 s, margins included.
 const LONGEST_MS: u32 = 28_000;
@@ -316,18 +317,18 @@ mod tests {
 
     #[test]
     fn a_phrase_is_cut_with_its_margins_when_the_pause_is_long_enough() {
-        let (pieces, cutter) = cut(&[(false, 1000), (true, 800), (false, 600)]);
+        let (pieces, cutter) = cut(&[(false, 1000), (true, 800), (false, 700)]);
         assert_eq!(pieces.len(), 1);
         assert_eq!((pieces[0].from_ms, pieces[0].to_ms()), (760, 2040));
         assert!(!cutter.is_speaking());
-        let (pieces, cutter) = cut(&[(false, 1000), (true, 800), (false, 580)]);
+        let (pieces, cutter) = cut(&[(false, 1000), (true, 800), (false, 680)]);
         assert!(pieces.is_empty() && cutter.is_speaking());
         assert_eq!(cutter.settled_until(), 760);
     }
 
     #[test]
     fn short_pauses_do_not_part_a_phrase() {
-        let (pieces, _) = cut(&[(true, 500), (false, 300), (true, 500), (false, 700)]);
+        let (pieces, _) = cut(&[(true, 500), (false, 300), (true, 500), (false, 800)]);
         assert_eq!(pieces.len(), 1);
         assert_eq!(pieces[0].from_ms, 0);
     }

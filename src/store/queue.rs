@@ -308,7 +308,7 @@ impl Store {
         let now = self.now();
         let mut tx = self.begin_write().await?;
         let held = sqlx::query_scalar::<_, i64>(
-            "SELECT 1 FROM scans WHERE id = $1 AND call_uuid = $2 AND lease_owner IS NOT NULL",
+            "SELECT id FROM scans WHERE id = $1 AND call_uuid = $2 AND lease_owner IS NOT NULL",
         )
         .bind(job.scan.0)
         .bind(job.call_uuid.to_string())

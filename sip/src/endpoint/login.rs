@@ -25,11 +25,26 @@ pub(crate) struct Login {
     /// The answer to the last challenge, for the request that is sent next.
     answer: Option<Vec<Header>>,
     tries: u8,
+    /// True once it is certain for which realm the credentials are: it is configured, or was
+    /// learned from a challenge to the first request.
+    realm_known: bool,
+}
+
+/// Where in a call a challenge comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It answers the first request, which the trunk gets first.
+    First,
+    /// It answers a request inside a call. It may come from the phone behind the trunk, which has
+    /// no business with our password (EnableSecurity ES2021-05): no realm is learned from it.
+    InDialog,
 }
 
 impl Login {
     pub(crate) fn new(credentials: Option<Credentials>) -> Self {
+        let realm_known = credentials.as_ref().is_some_and(|known| known.realm.is_some());
         Self {
+            realm_known,
             client: credentials.map(DigestClient::new),
             carried: Vec::new(),
             of_invite: Vec::new(),
@@ -74,6 +89,7 @@ impl Login {
         rng: &mut StdRng,
         response: &Inbound,
         (method, uri, body): (Method, &str, &[u8]),
+        place: Place,
     ) -> bool {
         let Some(client) = &mut self.client else { return false };
         if !matches!(response.status(), 401 | 407) {
@@ -81,7 +97,7 @@ impl Login {
             self.tries = 0;
             return false;
         }
-        if self.tries >= MAX_TRIES {
+        if self.tries >= MAX_TRIES || (place == Place::InDialog && !self.realm_known) {
             return false;
         }
         self.tries += 1;
@@ -94,6 +110,7 @@ impl Login {
         match client.answer(&mut request, &response.message(), &cnonce(rng)) {
             Ok(()) => {
                 self.answer = Some(answers_of(&request));
+                self.realm_known = true;
                 true
             }
             Err(error) => {

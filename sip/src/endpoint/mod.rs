@@ -12,7 +12,12 @@ pub(crate) mod login;
 mod receive;
 pub(crate) mod target;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use compose::{Body, Header};
 pub use event::{CallEvent, Ended, EndedBy, Event, RequestId};
@@ -37,10 +42,14 @@ pub const MAX_REGISTRATIONS: usize = 256;
 /// absorb what is late.
 const ENDED_PER_CALL: usize = 4;
 
+/// The shortest T1 that makes sense on any network.
+const MIN_T1: Duration = Duration::from_millis(1);
+
 /// What an endpoint is told when it is made.
 #[derive(Clone, Debug)]
 pub struct EndpointConfig {
-    /// Where peers reach us: stands in Via and Contact.
+    /// Where peers reach us: stands in Via and Contact. An address of this machine or of the NAT
+    /// in front of it, never `0.0.0.0`.
     pub advertised: SocketAddr,
     /// For User-Agent and Server.
     pub user_agent: String,
@@ -108,7 +117,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint without calls. All that is random in it comes from `seed`.
-    pub fn new(config: EndpointConfig, seed: [u8; 32]) -> Self {
+    pub fn new(mut config: EndpointConfig, seed: [u8; 32]) -> Self {
+        // A timer of no length would fire for ever.
+        config.timers.t1 = config.timers.t1.max(MIN_T1);
+        config.timers.t2 = config.timers.t2.max(config.timers.t1);
         let mut core = Core::new(config, seed);
         let secret = rand::Rng::random(&mut core.rng);
         Self {

@@ -23,7 +23,7 @@ use crate::{
         core::{Core, Reply, User},
         event::{CallEvent, Ended, EndedBy},
         inbound::Inbound,
-        login::Login,
+        login::{Login, Place},
     },
     message::Method,
     transaction::{TimerTable, TransactionId},
@@ -417,7 +417,7 @@ impl Session {
                 closing.bye = None;
                 let uri = closing.dialog.as_ref().map(Dialog::request_uri).unwrap_or_default();
                 let request = (Method::Bye, uri.as_str(), &[][..]);
-                if self.login.on_challenge(&mut core.rng, response, request) {
+                if self.login.on_challenge(&mut core.rng, response, request, Place::InDialog) {
                     self.send_bye_unless_held_back(now, core);
                 }
             }

@@ -17,6 +17,7 @@ use crate::{
         core::{Core, Reply, User},
         event::{CallEvent, Ended, EndedBy},
         inbound::Inbound,
+        login::Place,
     },
     message::Method,
     transaction::TransactionId,
@@ -266,7 +267,9 @@ impl Session {
                 let pause = Duration::from_millis(core.rng.random_range(units) * 10);
                 self.timers.set(SessionTimer::OfferAgain, now + pause);
             }
-            401 | 407 if self.login.on_challenge(&mut core.rng, response, request) => {
+            401 | 407
+                if self.login.on_challenge(&mut core.rng, response, request, Place::InDialog) =>
+            {
                 if self.send_reinvite(now, core).is_err() {
                     self.refuse_ours(core, 503);
                 }

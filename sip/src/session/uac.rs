@@ -12,7 +12,7 @@ use crate::{
         core::{Core, User},
         event::{CallEvent, Ended, EndedBy},
         inbound::Inbound,
-        login::Login,
+        login::{Login, Place},
     },
     message::Method,
     transaction::TransactionId,
@@ -281,7 +281,7 @@ impl Session {
         }
         let offer = outgoing.call.offer.clone();
         let request = (Method::Invite, outgoing.head.uri.as_str(), &*offer);
-        if self.login.on_challenge(&mut core.rng, response, request) {
+        if self.login.on_challenge(&mut core.rng, response, request, Place::First) {
             outgoing.head.cseq = outgoing.head.cseq.saturating_add(1);
             outgoing.early.clear();
             let how = (&outgoing.call, outgoing.flow);

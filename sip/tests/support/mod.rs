@@ -58,6 +58,9 @@ impl Sent {
     }
 }
 
+/// Says of each datagram whether it is lost.
+pub type Filter = Box<dyn FnMut(&Sent) -> bool>;
+
 pub struct Net {
     pub start: Instant,
     pub now: Instant,
@@ -72,7 +75,7 @@ pub struct Net {
     /// What arrives at addresses without endpoint.
     pub outside: Vec<Sent>,
     /// Datagrams that the test wants lost.
-    pub filter: Option<Box<dyn FnMut(&Sent) -> bool>>,
+    pub filter: Option<Filter>,
 }
 
 pub fn address(host: u8) -> SocketAddr {

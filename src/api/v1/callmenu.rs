@@ -19,21 +19,24 @@ const MAX_SHOWN: usize = 20_000;
 /// Levels in one answer; deeper ones are left out.
 const MAX_LEVELS: usize = 200;
 
-pub(super) async fn callmenu(call: &Call<'_>) -> Result<Reply, Refusal> {
+pub(super) async fn callmenu(call: &Call) -> Result<Reply, Refusal> {
     let store = call.api.store();
     let number = call.query.last("number").unwrap_or("");
     let number = store.number(number).await?.ok_or(Refusal::NotFound)?;
     let tree = store.newest_tree(number.id).await?;
-    let menu = tree.map_or(Value::Null, |tree| Picture::new(&tree.menus).draw());
-    Ok(Reply(json!({
+    let mut answer = json!({
         "id": number.id,
         "number": number.number,
         "business_name": number.business_name,
         "retry_enabled": i64::from(number.retry_auto),
         "attempt": number.attempt,
         "completed": number.completed,
-        "menu": menu,
-    })))
+        "menu": null,
+    });
+    if let (Some(tree), Some(menu)) = (tree, answer.get_mut("menu")) {
+        *menu = Picture::new(&tree.menus).draw();
+    }
+    Ok(Reply(answer))
 }
 
 /// The menus of a scan, drawn as a tree.
@@ -80,14 +83,18 @@ impl<'a> Picture<'a> {
             self.way.pop();
         }
         let (audio_text, audio_text_debug) = texts(menu);
-        Some(json!({
-            "id": menu.id,
-            "info": {"parent_text": said, "keys_to_reach": self.keys_to_reach(at)},
-            "key": key,
-            "audio_text": audio_text,
-            "audio_text_debug": audio_text_debug,
-            "children": children,
-        }))
+        // Moved into its place: the macro would copy what is below at each level.
+        let members = [
+            ("id", json!(menu.id)),
+            ("info", json!({"parent_text": said, "keys_to_reach": self.keys_to_reach(at)})),
+            ("key", json!(key)),
+            ("audio_text", audio_text),
+            ("audio_text_debug", audio_text_debug),
+            ("children", Value::Array(children)),
+        ];
+        Some(Value::Object(
+            members.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+        ))
     }
 
     /// The keys from the root to a menu. A menu that can be reached in several ways has one path:

@@ -15,7 +15,7 @@ use crate::{
 /// Characters of a business name.
 const MAX_BUSINESS_NAME: usize = 255;
 
-pub(super) async fn makecall(call: &Call<'_>) -> Result<Reply, Refusal> {
+pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
     let given = |name| call.query.last(name).unwrap_or("");
     let (number, caller_id, business_name) =
         (given("number"), given("caller_id"), given("business_name"));

@@ -105,10 +105,10 @@ impl Route {
 }
 
 /// A request that is found, negotiated, and comes from somebody.
-struct Call<'a> {
-    api: &'a Api,
+struct Call {
+    api: Api,
     who: Authenticated,
-    query: &'a Query,
+    query: Query,
     /// HEAD: as GET, but nothing may happen.
     is_head: bool,
     /// Scheme and host for links, without a slash at the end.
@@ -163,32 +163,16 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     } else if method == "OPTIONS" {
         Ok(options(route))
     } else {
-        let call = OwnedCall { api, who, query: query.clone(), is_head, base };
+        let call = Call { api, who, query: query.clone(), is_head, base };
         run(route, call).await
     };
     reply::respond(result, render, Vary::AcceptAndCookie, &shown)
 }
 
-/// What a handler's task owns.
-struct OwnedCall {
-    api: Api,
-    who: Authenticated,
-    query: Query,
-    is_head: bool,
-    base: String,
-}
-
 /// Runs a handler in a task of its own: a client that leaves does not stop it half-way, and a
 /// panic becomes an answer.
-async fn run(route: Route, call: OwnedCall) -> Result<Reply, Refusal> {
+async fn run(route: Route, call: Call) -> Result<Reply, Refusal> {
     let task = tokio::spawn(async move {
-        let call = Call {
-            api: &call.api,
-            who: call.who,
-            query: &call.query,
-            is_head: call.is_head,
-            base: call.base,
-        };
         match route {
             Route::Hello => Ok(Reply(json!({"message": "Hello, World!"}))),
             Route::MakeCall => makecall::makecall(&call).await,

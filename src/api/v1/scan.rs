@@ -15,7 +15,7 @@ const DEFAULT_LIMIT: i128 = 100;
 /// Rows of the largest page.
 const MAX_LIMIT: i128 = 1000;
 
-pub(super) async fn scan(call: &Call<'_>) -> Result<Reply, Refusal> {
+pub(super) async fn scan(call: &Call) -> Result<Reply, Refusal> {
     let number = |name| call.query.last(name).and_then(python::int);
     let limit = number("limit").filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let offset = number("offset").filter(|offset| *offset > 0).unwrap_or(0);

@@ -126,6 +126,33 @@ pub fn transcript_of(text: &str) -> Transcript {
     Transcript { words, confidence }
 }
 
+/// The words as the grammar sees them: lower case, without accents and punctuation, numbers as
+/// figures. What [`crate::crawl::compare`] compares.
+pub(in crate::crawl) fn plain_words(transcripts: &[Transcript], max: usize) -> Vec<PlainWord> {
+    let tokens = tokens::tokenise(transcripts, max);
+    let plain = tokens.into_iter().map(|token| {
+        let key = lexicon::number(&token.text).map(|(key, _)| key.to_owned());
+        let certain = lexicon::plain_number(&token.text).is_some();
+        PlainWord { key, certain, text: token.text, start_ms: token.start_ms, end_ms: token.end_ms }
+    });
+    plain.collect()
+}
+
+/// One word for comparison.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::crawl) struct PlainWord {
+    /// The word.
+    pub text: String,
+    /// The key that it names or sounds like.
+    pub key: Option<String>,
+    /// True if it can be nothing else than that key.
+    pub certain: bool,
+    /// Where it begins.
+    pub start_ms: CallMs,
+    /// Where it ends.
+    pub end_ms: CallMs,
+}
+
 /// Adds an option, or strengthens the one that offers the same key already.
 fn merge(options: &mut Vec<MenuOption>, times_said: &mut Vec<u32>, option: MenuOption) {
     let known = options.iter().position(|o| o.keys == option.keys);

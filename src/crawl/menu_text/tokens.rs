@@ -64,8 +64,7 @@ pub(super) fn tokenise(transcripts: &[Transcript], max_words: usize) -> Vec<Toke
                         word: index,
                         start_ms: word.start_ms,
                         end_ms: word.end_ms.max(word.start_ms),
-                        // Written so that NaN counts as no confidence.
-                        confidence: word.confidence.max(0.0).min(1.0),
+                        confidence: sane(word.confidence),
                     }),
                     Piece::Break(strength) => pending = pending.max(strength),
                 }
@@ -75,6 +74,11 @@ pub(super) fn tokenise(transcripts: &[Transcript], max_words: usize) -> Vec<Toke
         }
     }
     tokens
+}
+
+/// A confidence between 0 and 1; what is no number is none.
+fn sane(confidence: f32) -> f32 {
+    if confidence > 0.0 { confidence.min(1.0) } else { 0.0 }
 }
 
 /// A part of one written word.

@@ -9,6 +9,8 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::speech::{CallMs, SpeechEvent, Transcript, cutter::Piece};
 
+use super::context::Context;
+
 /// Events that wait in the channel for their listener.
 pub const CHANNEL: usize = 256;
 
@@ -43,6 +45,7 @@ struct State {
     events: Option<mpsc::Sender<SpeechEvent>>,
     ended: bool,
     failed: bool,
+    context: Context,
 }
 
 impl Call {
@@ -60,6 +63,7 @@ impl Call {
             events: Some(events),
             ended: false,
             failed: false,
+            context: Context::default(),
         };
         (Self { name: name.to_owned(), most_queued, state: Mutex::new(state) }, receiver)
     }
@@ -105,8 +109,9 @@ impl Call {
         state.deliver();
     }
 
-    /// Takes the next piece for a worker; `None` if there is nothing to do.
-    pub fn begin(&self) -> Option<Piece> {
+    /// Takes the next piece for a worker, and what was said just before it; `None` if there is
+    /// nothing to do.
+    pub fn begin(&self) -> Option<(Piece, String)> {
         let mut state = self.lock();
         if state.events.as_ref().is_none_or(mpsc::Sender::is_closed) {
             state.abandon();
@@ -122,7 +127,9 @@ impl Call {
                 state.deliver();
             }
         }
-        piece
+        let piece = piece?;
+        let before = state.context.before(&piece).to_owned();
+        Some((piece, before))
     }
 
     /// Takes what a worker made of a piece. True if the call has to join the line again.
@@ -131,7 +138,10 @@ impl Call {
         state.busy_from = None;
         match result {
             Ok(transcript) if transcript.words.is_empty() => {}
-            Ok(transcript) => state.tell(SpeechEvent::Final(transcript)),
+            Ok(transcript) => {
+                state.context.note(&transcript);
+                state.tell(SpeechEvent::Final(transcript));
+            }
             Err(message) => {
                 state.tell(SpeechEvent::Failed { message });
                 let (from_ms, to_ms) = (piece.from_ms, piece.to_ms());

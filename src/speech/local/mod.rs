@@ -5,6 +5,7 @@
 
 mod belief;
 mod call;
+mod context;
 mod pool;
 
 use std::sync::{
@@ -20,6 +21,7 @@ use super::{
 };
 
 use call::Call;
+use context::Context;
 use pool::{Line, Pool, Recognise};
 
 /// What phone menus say whoever they belong to. It names no business, department or product: a
@@ -110,8 +112,10 @@ pub fn transcribe(
     let mut cutter = Cutter::new(Level::new());
     let mut work = Workspace::default();
     let mut transcripts = Vec::new();
+    let mut context = Context::default();
     let mut hear = |piece: Piece| {
-        let transcript = recogniser.words(&piece, &mut work);
+        let transcript = recogniser.words(&piece, context.before(&piece), &mut work);
+        context.note(&transcript);
         transcripts.extend((!transcript.words.is_empty()).then_some(transcript));
     };
     cutter.push(0, samples, &mut hear);
@@ -204,9 +208,12 @@ impl Recogniser {
         Ok(Self { model, hint, language: settings.language.clone() })
     }
 
-    fn words(&self, piece: &Piece, work: &mut Workspace) -> Transcript {
+    fn words(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
         let Piece { from_ms, samples } = piece;
-        let request = Request { samples, hint: &self.hint, language: self.language.as_deref() };
+        let mut hint = self.hint.clone();
+        hint.extend(self.model.hint(before));
+        let hint = self.model.fit_hint(&hint);
+        let request = Request { samples, hint, language: self.language.as_deref() };
         let found = self.model.recognise(request, work);
         tracing::debug!(
             from_ms,
@@ -222,7 +229,12 @@ impl Recogniser {
 }
 
 impl Recognise for Recogniser {
-    fn recognise(&self, piece: &Piece, work: &mut Workspace) -> Result<Transcript, String> {
-        Ok(self.words(piece, work))
+    fn recognise(
+        &self,
+        piece: &Piece,
+        before: &str,
+        work: &mut Workspace,
+    ) -> Result<Transcript, String> {
+        Ok(self.words(piece, before, work))
     }
 }

@@ -21,8 +21,14 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// What a worker does with a piece. Shared by all workers.
 pub trait Recognise: Send + Sync {
-    /// The words of a piece, on the call's clock; an error's text says what went wrong.
-    fn recognise(&self, piece: &Piece, work: &mut Workspace) -> Result<Transcript, String>;
+    /// The words of a piece, on the call's clock, given what was said just before it; an error's
+    /// text says what went wrong.
+    fn recognise(
+        &self,
+        piece: &Piece,
+        before: &str,
+        work: &mut Workspace,
+    ) -> Result<Transcript, String>;
 }
 
 /// The line of waiting calls and the workers. Workers end when it is dropped.
@@ -132,8 +138,9 @@ impl Line {
 fn serve(line: &Arc<Line>, engine: &dyn Recognise) {
     let mut work = Workspace::default();
     while let Some(call) = line.next() {
-        let Some(piece) = call.begin() else { continue };
-        let result = catch_unwind(AssertUnwindSafe(|| engine.recognise(&piece, &mut work)));
+        let Some((piece, before)) = call.begin() else { continue };
+        let attempt = AssertUnwindSafe(|| engine.recognise(&piece, &before, &mut work));
+        let result = catch_unwind(attempt);
         let result = result.unwrap_or_else(|_| {
             // What a panic left in the working memory is not trusted.
             work = Workspace::default();

@@ -147,8 +147,13 @@ impl Whisper {
             return Vec::new();
         }
         let tokens = self.vocabulary.encode(&format!(" {text}"));
+        self.fit_hint(&tokens).to_vec()
+    }
+
+    /// The last tokens of a hint, as many as fit beside a text: half of the decoder's positions.
+    pub fn fit_hint<'a>(&self, tokens: &'a [Token]) -> &'a [Token] {
         let room = (self.size.text_positions / 2).saturating_sub(1);
-        tokens[tokens.len().saturating_sub(room)..].to_vec()
+        &tokens[tokens.len().saturating_sub(room)..]
     }
 
     /// Codes of the languages that may be asked for; `en` alone if the model knows only English.

@@ -6,8 +6,24 @@ use super::greedy::{Ending, Hypothesis};
 use super::mel::{HOP, RATE, upsample};
 use super::{Token, Whisper, Workspace};
 
-/// Silence added after a short piece, so that the model hears that it is over: 1 s.
-const TAIL: usize = RATE;
+/// Silence added after a short piece, so that the model hears that it is over: 2 s. With less it
+/// repeats or leaves out more.
+const TAIL: usize = 2 * RATE;
+
+/// Below this mean log-probability a text is doubted.
+const DOUBTFUL: f32 = -0.8;
+
+/// Fewer tokens in a second than this, and part of what was said is missing.
+const FEWEST_TOKENS_PER_SECOND: f32 = 1.2;
+
+/// Pieces shorter than this many seconds may well hold a single word.
+const SINGLE_WORD: f32 = 3.0;
+
+/// Tokens of a phrase that is not said twice in a row by chance.
+const REPEATED_PHRASE: usize = 4;
+
+/// An echo of a phrase is placed in less time than this part of the phrase's own.
+const ECHO_PACE: f32 = 0.4;
 
 /// Milliseconds of one position of the encoder.
 const POSITION_MS: f32 = 20.0;
@@ -64,24 +80,36 @@ impl Whisper {
         let mut positions = audio.positions;
         let mut found = self.decode(&audio, seconds, request.hint, request.language, work);
         let mut passes = 1;
-        if !sound(&found) {
+        let heard = samples.len().div_ceil(2 * HOP);
+        if !self.is_sound(&found, seconds) {
             let full = self.listen(&samples, longest / HOP, work);
             for hint in [request.hint, &[]] {
                 let again = self.decode(&full, seconds, hint, request.language, work);
                 passes += 1;
-                if better(&again, &found) {
+                let rank = |h: &Hypothesis| (self.is_sound(h, seconds), h.ending == Ending::Complete);
+                let by_score =
+                    again.mean_log_probability().total_cmp(&found.mean_log_probability());
+                if rank(&again).cmp(&rank(&found)).then(by_score).is_gt() {
                     found = again;
                     positions = full.positions;
                 }
-                if sound(&found) || request.hint.is_empty() {
+                if self.is_sound(&found, seconds) || request.hint.is_empty() {
                     break;
                 }
             }
         }
-        let heard = samples.len().div_ceil(2 * HOP);
         let words = self.words(&found, positions, heard);
         let mean_log_probability = found.mean_log_probability();
         Recognition { words, mean_log_probability, no_speech: found.no_speech, passes }
+    }
+
+    /// Whether a text may be what was said, as far as its form tells.
+    fn is_sound(&self, found: &Hypothesis, seconds: f32) -> bool {
+        let tokens = found.tokens.len();
+        found.ending == Ending::Complete
+            && found.mean_log_probability() > DOUBTFUL
+            && (seconds < SINGLE_WORD || tokens as f32 >= seconds * FEWEST_TOKENS_PER_SECOND)
+            && echo(&found.tokens).is_none()
     }
 
     fn listen(&self, samples: &[f32], frames: usize, work: &mut Workspace) -> Audio {
@@ -93,8 +121,9 @@ impl Whisper {
     fn words(&self, found: &Hypothesis, positions: usize, heard: usize) -> Vec<SpokenWord> {
         let heads = self.rules.alignment_heads.len();
         let spans = align(&Attention { values: &found.attention, heads, positions, heard });
+        let kept = without_echo(&found.tokens, &spans);
         let mut words: Vec<Draft> = Vec::new();
-        let tokens = found.tokens.iter().zip(&found.log_probabilities).zip(spans);
+        let tokens = kept.iter().zip(&found.log_probabilities).zip(spans);
         for ((&token, &log_probability), span) in tokens {
             let bytes = self.vocabulary.bytes(token);
             let spoken = bytes.iter().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii());
@@ -142,18 +171,44 @@ impl Draft {
     }
 }
 
-/// Below this mean log-probability a text is doubted and decoded once more.
-const DOUBTFUL: f32 = -0.8;
-
-fn sound(found: &Hypothesis) -> bool {
-    found.ending == Ending::Complete && found.mean_log_probability() > DOUBTFUL
+/// Where the second of two equal phrases at the end of a text begins: the model echoes the last
+/// phrase into the silence after it.
+fn echo(tokens: &[Token]) -> Option<usize> {
+    (REPEATED_PHRASE..=tokens.len() / 2).rev().find_map(|length| {
+        let (before, second) = tokens.split_at(tokens.len() - length);
+        before.ends_with(second).then_some(before.len())
+    })
 }
 
-fn better(new: &Hypothesis, old: &Hypothesis) -> bool {
-    let complete = |h: &Hypothesis| h.ending == Ending::Complete;
-    match (complete(new), complete(old)) {
-        (true, false) => true,
-        (false, true) => false,
-        _ => new.mean_log_probability() > old.mean_log_probability(),
+/// The tokens without an echo at their end. A phrase that was said twice takes its time twice.
+fn without_echo<'a>(tokens: &'a [Token], spans: &[(usize, usize)]) -> &'a [Token] {
+    let Some(second) = echo(tokens) else { return tokens };
+    let length = tokens.len() - second;
+    let start = |index: usize| spans.get(index).map_or(0, |span| span.0);
+    let end = spans.get(tokens.len() - 1).map_or(0, |span| span.1);
+    let (said, echoed) = (start(second) - start(second - length), end - start(second));
+    if (echoed as f32) < said as f32 * ECHO_PACE { &tokens[..second] } else { tokens }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_into_silence_is_left_out_and_a_phrase_said_twice_is_kept() {
+        let tokens = [9, 1, 2, 3, 4, 1, 2, 3, 4];
+        let even: Vec<_> = (0..10).map(|i| (i * 10, i * 10 + 10)).collect();
+        assert_eq!(without_echo(&tokens, &even), tokens);
+        let mut hasty = even;
+        for (index, span) in hasty.iter_mut().enumerate().skip(5) {
+            *span = (50 + index, 51 + index);
+        }
+        assert_eq!(without_echo(&tokens, &hasty), [9, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_short_word_said_twice_is_no_echo() {
+        assert_eq!(echo(&[1, 2, 3, 1, 2, 3]), None);
+        assert_eq!(echo(&[]), None);
     }
 }

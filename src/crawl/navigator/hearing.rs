@@ -1,0 +1,361 @@
+//! What is heard between two key presses, and when it is over.
+
+use super::Limits;
+use crate::{
+    crawl::{
+        compare::Gist,
+        menu_text::{self, Understanding},
+        tree::PromptKind,
+    },
+    speech::{CallMs, SpeechEvent, Transcript, Word},
+};
+
+/// Words of one prompt that are kept; more than anybody listens to.
+pub const MAX_HEARD_WORDS: usize = 2000;
+/// After keys were sent while the line spoke, the old prompt may go on this long: the line has to
+/// recognise the tone and its sound has to travel.
+const TAIL_MS: CallMs = 500;
+/// Words closer to each other than this are of one breath.
+const BREATH_MS: CallMs = 150;
+/// Quiet after which a prompt is over that says nothing can follow it.
+const LEAVE_MS: CallMs = 1500;
+/// Quiet after which a prompt is over whose options were all read twice.
+const TWICE_MS: CallMs = 1000;
+/// Quiet after the last word of a prompt whose words are known; as long as a breath, because a line
+/// that ignores keys while it speaks needs some time to notice that it has stopped.
+const COMPLETE_MS: CallMs = 700;
+/// Quiet after an old prompt's end that shows that the line waits for keys: it would have reacted
+/// to those that were pressed before, and has not lost patience yet.
+const NO_REACTION_MS: CallMs = 2000;
+/// A menu that waits at least this long has stopped to read its options: what is said then
+/// without offering anything is no part of it.
+const TIMEOUT_GAP_MS: CallMs = 2000;
+
+/// What is heard since keys were pressed or the call was answered.
+#[derive(Debug)]
+pub(super) struct Hearing {
+    /// When the line could begin to react.
+    pub since: CallMs,
+    /// Words that begin earlier belong to what was heard before.
+    fence: CallMs,
+    /// Keys were sent while the line spoke.
+    pub early: bool,
+    /// End of the last word that was left out as the old prompt's tail.
+    tail_end: Option<CallMs>,
+    /// Words that were left out.
+    tail: Vec<Word>,
+    /// The old prompt was read to its end: the keys were ignored.
+    pub ignored: bool,
+    transcripts: Vec<Transcript>,
+    interim: Option<Transcript>,
+    words: usize,
+    speaking: bool,
+    /// When speech was first noticed.
+    pub began: Option<CallMs>,
+    quiet_since: CallMs,
+    last_word_end: CallMs,
+    heard_until: CallMs,
+    /// The recogniser failed or lost audio: that nothing was heard proves nothing.
+    pub uncertain: bool,
+    /// How much quiet ends the prompt, from what was said so far.
+    quiet_ms: CallMs,
+    /// It repeats itself from its beginning: it is over.
+    restarted: bool,
+}
+
+/// One prompt, complete, without what does not belong to it.
+#[derive(Clone, Debug)]
+pub(super) struct Heard {
+    pub transcripts: Vec<Transcript>,
+    pub start_ms: CallMs,
+    pub end_ms: CallMs,
+    pub understanding: Understanding,
+    pub gist: Gist,
+    /// The line gave up waiting for a key and went elsewhere.
+    pub moved_on: bool,
+}
+
+impl Heard {
+    fn new(transcripts: Vec<Transcript>, from: CallMs) -> Self {
+        let words = || transcripts.iter().flat_map(|t| &t.words);
+        Self {
+            start_ms: words().next().map_or(from, |w| w.start_ms),
+            end_ms: words().last().map_or(from, |w| w.end_ms),
+            understanding: menu_text::understand(&transcripts),
+            gist: Gist::of(&transcripts),
+            transcripts,
+            moved_on: false,
+        }
+    }
+
+    /// True if no word was heard.
+    pub fn is_empty(&self) -> bool {
+        self.gist.is_empty()
+    }
+
+    /// Splits at the word of the gist with this index.
+    pub fn split_at_word(self, index: usize) -> (Self, Option<Self>) {
+        let Some(at) = self.gist.start_of(index) else { return (self, None) };
+        let moved_on = self.moved_on;
+        let (before, after) = split(&self.transcripts, at);
+        let (mut before, mut after) = (Self::new(before, self.start_ms), Self::new(after, at));
+        before.moved_on = moved_on;
+        after.moved_on = moved_on;
+        (before, Some(after))
+    }
+}
+
+impl Hearing {
+    /// Begins to listen at `now`, when keys are pressed after `previous`, whose words are not ours.
+    pub fn new(now: CallMs, previous: Option<&Self>, limits: &Limits) -> Self {
+        let speaking = previous.is_some_and(|p| p.speaking);
+        Self {
+            since: now,
+            fence: if previous.is_some() { now } else { 0 },
+            early: speaking,
+            tail_end: previous.map(|p| p.last_word_end),
+            tail: Vec::new(),
+            ignored: false,
+            transcripts: Vec::new(),
+            interim: None,
+            words: 0,
+            speaking,
+            began: None,
+            quiet_since: now,
+            last_word_end: now,
+            heard_until: previous.map_or(0, |p| p.heard_until),
+            uncertain: false,
+            quiet_ms: limits.silence_ms,
+            restarted: false,
+        }
+    }
+
+    /// The keys have left.
+    pub fn keys_sent(&mut self, at: CallMs) {
+        self.since = self.since.max(at);
+        if self.early {
+            self.fence = self.fence.max(at);
+        }
+    }
+
+    pub fn speech_started(&mut self, at: CallMs) {
+        self.speaking = true;
+        if at >= self.fence {
+            self.began.get_or_insert(at);
+        }
+    }
+
+    pub fn speech_ended(&mut self, at: CallMs) {
+        self.speaking = false;
+        self.quiet_since = self.quiet_since.max(at);
+    }
+
+    /// A machine that records or faxes: nothing more will be said.
+    pub fn tone(&mut self, at: CallMs) {
+        self.speech_ended(at);
+        self.quiet_ms = self.quiet_ms.min(LEAVE_MS);
+    }
+
+    /// Takes what the recogniser says; returns words that belong to what was heard before.
+    pub fn take(&mut self, event: SpeechEvent, limits: &Limits) -> Option<Transcript> {
+        match event {
+            SpeechEvent::Interim(transcript) => {
+                if let Some(last) = transcript.words.last() {
+                    self.quiet_since = self.quiet_since.max(last.end_ms);
+                }
+                self.interim = Some(transcript);
+                None
+            }
+            SpeechEvent::Final(transcript) => {
+                self.interim = None;
+                let (late, mine) = self.divide(transcript);
+                if let (Some(first), Some(last)) = (mine.words.first(), mine.words.last()) {
+                    self.began.get_or_insert(first.start_ms);
+                    self.last_word_end = self.last_word_end.max(last.end_ms);
+                    self.quiet_since = self.quiet_since.max(last.end_ms);
+                    self.words += mine.words.len();
+                    self.transcripts.push(mine);
+                    self.judge(limits);
+                }
+                (!late.words.is_empty()).then_some(late)
+            }
+            SpeechEvent::HeardUntil(at) => {
+                self.heard_until = self.heard_until.max(at);
+                None
+            }
+            SpeechEvent::Dropped { to_ms, .. } => {
+                self.uncertain |= to_ms > self.fence;
+                None
+            }
+            SpeechEvent::Failed { .. } => {
+                self.uncertain = true;
+                self.heard_until = CallMs::MAX;
+                None
+            }
+        }
+    }
+
+    /// Parts words that were said before the keys from those after.
+    fn divide(&mut self, transcript: Transcript) -> (Transcript, Transcript) {
+        let confidence = transcript.confidence;
+        let (mut late, mut mine) = (Vec::new(), Vec::new());
+        let said = |w: &Word| w.text.contains(|c: char| c.is_alphanumeric() || c == '*' || c == '#');
+        for word in transcript.words.into_iter().filter(said) {
+            let in_one_breath = self
+                .tail_end
+                .is_some_and(|end| word.start_ms.saturating_sub(end) < BREATH_MS);
+            let tail = self.early && in_one_breath && word.start_ms < self.fence + TAIL_MS;
+            if word.start_ms < self.fence || (tail && mine.is_empty() && self.words == 0) {
+                self.tail_end = Some(word.end_ms);
+                if self.tail.len() < MAX_HEARD_WORDS {
+                    self.tail.push(word.clone());
+                }
+                late.push(word);
+            } else if self.words + mine.len() < MAX_HEARD_WORDS {
+                mine.push(word);
+            }
+        }
+        (Transcript { words: late, confidence }, Transcript { words: mine, confidence })
+    }
+
+    /// Learns from the words so far how much quiet will end the prompt.
+    fn judge(&mut self, limits: &Limits) {
+        let understood = menu_text::understand(&self.transcripts);
+        let leaves = matches!(understood.kind, PromptKind::Transfer | PromptKind::Voicemail);
+        let quiet_ms = if leaves {
+            LEAVE_MS.min(limits.silence_ms)
+        } else if understood.said_twice {
+            TWICE_MS.min(limits.silence_ms)
+        } else {
+            limits.silence_ms
+        };
+        self.quiet_ms = quiet_ms;
+        self.restarted = Gist::of(&self.transcripts).restart().is_some();
+    }
+
+    /// When the prompt is over if nothing more happens.
+    pub fn due(&self, limits: &Limits, line_gone: bool) -> CallMs {
+        let silent = self.since.saturating_add(limits.no_speech_ms);
+        if line_gone {
+            // What was said last is still being recognised.
+            let recognised = self.heard_until >= self.quiet_since;
+            let patience = if recognised { 0 } else { limits.patience_ms };
+            return self.quiet_since.saturating_add(patience);
+        }
+        if self.words == 0 {
+            // A line that took the keys would have spoken by now.
+            let no_reaction = self.quiet_since.saturating_add(NO_REACTION_MS);
+            let known = self.ignored && !self.speaking && self.heard_until >= self.quiet_since;
+            return if known { no_reaction.min(silent) } else { silent };
+        }
+        if self.restarted || self.words >= MAX_HEARD_WORDS {
+            return self.last_word_end;
+        }
+        if self.speaking {
+            // Music, or a detector that is deceived: the words decide.
+            let by_words = self.last_word_end.saturating_add(2 * limits.silence_ms);
+            return if self.heard_until >= by_words {
+                by_words
+            } else {
+                self.last_word_end.saturating_add(limits.no_speech_ms.max(2 * limits.silence_ms))
+            };
+        }
+        let quiet = self.quiet_since.saturating_add(self.quiet_ms);
+        let recognised = self.heard_until >= self.quiet_since;
+        if recognised { quiet } else { quiet.saturating_add(limits.patience_ms) }
+    }
+
+    /// True if the prompt was over because it had started again: the line goes on speaking.
+    pub fn is_restarted(&self) -> bool {
+        self.restarted
+    }
+
+    /// True if words are still missing that the recogniser has not come to yet.
+    pub fn is_behind(&self) -> bool {
+        !self.restarted && self.heard_until < self.quiet_since
+    }
+
+    /// When the recogniser should be asked to hurry, if it is behind.
+    pub fn flush_due(&self) -> Option<CallMs> {
+        let behind = !self.speaking && self.heard_until < self.quiet_since;
+        (behind && self.began.is_some()).then(|| self.quiet_since.saturating_add(TWICE_MS))
+    }
+
+    /// What was heard so far, for a look before it is over.
+    pub fn so_far(&self) -> Vec<Transcript> {
+        self.transcripts.iter().chain(&self.interim).cloned().collect()
+    }
+
+    /// The old prompt's words that came after the keys, and the words since.
+    pub fn with_tail(&self) -> Vec<Transcript> {
+        let tail = Transcript { words: self.tail.clone(), confidence: 1.0 };
+        std::iter::once(tail).chain(self.so_far()).collect()
+    }
+
+    /// The line hung up: what it said may still be on its way through the recogniser.
+    pub fn line_gone(&mut self, now: CallMs) {
+        if self.speaking || self.words == 0 {
+            self.quiet_since = self.quiet_since.max(now);
+        }
+        self.speaking = false;
+    }
+
+    /// All of a known prompt has been heard: a short quiet is enough.
+    pub fn is_complete(&mut self) {
+        self.quiet_ms = self.quiet_ms.min(COMPLETE_MS);
+    }
+
+    /// The whole prompt, without its second reading and without what the line says when nobody
+    /// presses a key.
+    pub fn heard(&self) -> Heard {
+        let all = Heard::new(self.transcripts.clone(), self.since);
+        let once = match all.gist.restart() {
+            Some(index) => all.split_at_word(index).0,
+            None => all,
+        };
+        without_timeout(once)
+    }
+}
+
+/// Cuts off what a menu says after it has waited in vain.
+fn without_timeout(heard: Heard) -> Heard {
+    let words: Vec<&Word> = heard.transcripts.iter().flat_map(|t| &t.words).collect();
+    let gaps = words.windows(2).filter_map(|pair| match pair {
+        [a, b] if b.start_ms.saturating_sub(a.end_ms) >= TIMEOUT_GAP_MS => Some(b.start_ms),
+        _ => None,
+    });
+    // The last few gaps are enough: what follows the one in question has no options.
+    let gaps: Vec<CallMs> = gaps.collect();
+    for at in gaps.iter().rev().take(3).rev() {
+        let (before, after) = split(&heard.transcripts, *at);
+        let after = menu_text::understand(&after);
+        let elsewhere = match after.kind {
+            PromptKind::Transfer | PromptKind::Queue | PromptKind::Voicemail => true,
+            PromptKind::Invalid => after.options.is_empty(),
+            PromptKind::Menu
+            | PromptKind::Language
+            | PromptKind::Input
+            | PromptKind::Announcement => after.goodbye && after.options.is_empty(),
+        };
+        if !(elsewhere || after.no_input) {
+            continue;
+        }
+        let mut menu = Heard::new(before, heard.start_ms);
+        if !menu.understanding.options.is_empty() {
+            menu.moved_on = elsewhere;
+            return menu;
+        }
+    }
+    heard
+}
+
+fn split(transcripts: &[Transcript], at: CallMs) -> (Vec<Transcript>, Vec<Transcript>) {
+    let part = |keep: &dyn Fn(&Word) -> bool| {
+        let parts = transcripts.iter().map(|t| Transcript {
+            words: t.words.iter().filter(|w| keep(w)).cloned().collect(),
+            confidence: t.confidence,
+        });
+        parts.filter(|t| !t.words.is_empty()).collect()
+    };
+    (part(&|w| w.start_ms < at), part(&|w| w.start_ms >= at))
+}

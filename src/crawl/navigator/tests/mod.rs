@@ -1,0 +1,3 @@
+mod line;
+mod random;
+mod scenarios;

@@ -1,0 +1,317 @@
+//! One line after the other, each with its own manners.
+
+use super::line::{Call, Does, Line, Prompt, Timeout, call, crawl};
+use crate::crawl::{
+    navigator::{EndReason, Input, Limits, Navigator, is_complete},
+    tree::{DeadEnd, Edge, Keys, NodeNo, PromptKind, Tree},
+};
+
+fn edge<'a>(tree: &'a Tree, no: u32, keys: &str) -> Option<&'a Edge> {
+    tree.node(NodeNo(no))?.edges.get(&Keys::try_new(keys)?)
+}
+
+fn log(calls: &[Call]) -> String {
+    let logs: Vec<String> = calls.iter().map(|c| c.log.join("\n")).collect();
+    logs.join("\n-- next call --\n")
+}
+
+/// Crawls with defaults and expects that nothing is left.
+fn whole(prompts: &[Prompt]) -> (Tree, Vec<Call>) {
+    let (tree, calls) = crawl(prompts, 600, &Limits::default());
+    assert!(calls.last().unwrap().outcome.complete, "{}", log(&calls));
+    assert!(is_complete(&tree, &Limits::default()));
+    (tree, calls)
+}
+
+fn child(no: u32) -> Option<Edge> {
+    Some(Edge::Child(NodeNo(no)))
+}
+
+fn link(no: u32) -> Option<Edge> {
+    Some(Edge::Link(NodeNo(no)))
+}
+
+const BYE: &str = "Our shop is at the old harbor bridge. Thank you and goodbye.";
+
+fn two_levels() -> Vec<Prompt> {
+    vec![
+        Prompt::menu("Welcome to Lakeside Boats.", &[
+            ("1", "tickets", Does::Go(1)),
+            ("2", "opening times", Does::Go(3)),
+        ]),
+        Prompt::menu("Ticket office.", &[
+            ("1", "children", Does::Go(2)),
+            ("2", "groups", Does::Go(4)),
+            ("9", "the main menu", Does::Go(0)),
+        ]),
+        Prompt::says("Children ride free on Sundays with a grown up."),
+        Prompt::says(BYE),
+        Prompt::says("Please hold while I transfer your call."),
+    ]
+}
+
+#[test]
+fn a_tree_of_two_levels_is_found_whole() {
+    let (tree, calls) = whole(&two_levels());
+    assert_eq!(tree.nodes().len(), 5, "{}", log(&calls));
+    assert_eq!(edge(&tree, 0, "1"), child(1).as_ref());
+    assert_eq!(edge(&tree, 1, "1"), child(2).as_ref());
+    assert_eq!(edge(&tree, 1, "9"), link(0).as_ref());
+    assert_eq!(tree.node(NodeNo(4)).unwrap().kind, PromptKind::Transfer);
+    // Each branch that ends takes a call, the nearest first; the link takes none.
+    let pressed: Vec<String> = calls.iter().map(|c| c.pressed.join(" ")).collect();
+    assert_eq!(pressed, ["1 1", "2", "1 2", "1 9"], "{}", log(&calls));
+}
+
+#[test]
+fn known_keys_are_pressed_as_soon_as_their_option_is_heard() {
+    let prompts = two_levels();
+    let (_, calls) = whole(&prompts);
+    // The third call reaches the second level before the first menu has been read to its end.
+    let first_press = |c: &Call| -> u32 {
+        let line = c.log.iter().find(|l| l.contains("Press {")).unwrap();
+        line.split(':').next().unwrap().parse().unwrap()
+    };
+    assert!(first_press(&calls[2]) + 6000 < first_press(&calls[0]), "{}", log(&calls));
+}
+
+#[test]
+fn options_read_twice_are_one_prompt() {
+    let mut prompts = two_levels();
+    prompts[0].twice = true;
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(tree.nodes().len(), 5, "{}", log(&calls));
+    assert_eq!(tree.node(NodeNo(0)).unwrap().text(), prompts[0].text());
+}
+
+#[test]
+fn a_pause_inside_a_menu_does_not_cut_it() {
+    let mut prompts = two_levels();
+    prompts[0].parts[1].1 = 2500;
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(tree.node(NodeNo(0)).unwrap().options.len(), 2, "{}", log(&calls));
+    assert_eq!(tree.nodes().len(), 5);
+}
+
+#[test]
+fn a_menu_that_times_out_to_an_operator_is_stored_without_him() {
+    let mut prompts = two_levels();
+    prompts.push(Prompt::says("Please hold for the next available agent."));
+    prompts[0].timeout_ms = 3000;
+    prompts[0].timeout = Timeout::Go(5);
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(calls[0].outcome.reason, EndReason::MovedOn, "{}", log(&calls));
+    assert_eq!(tree.node(NodeNo(0)).unwrap().text(), prompts[0].text());
+    assert_eq!(tree.nodes().len(), 5, "{}", log(&calls));
+}
+
+#[test]
+fn a_menu_that_reads_itself_again_after_three_seconds_is_heard_once() {
+    let mut prompts = two_levels();
+    prompts[0].timeout_ms = 3000;
+    prompts[0].timeout = Timeout::Repeat(50);
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(tree.node(NodeNo(0)).unwrap().text(), prompts[0].text(), "{}", log(&calls));
+    assert_eq!(tree.nodes().len(), 5);
+}
+
+#[test]
+fn a_line_that_ignores_early_keys_is_explored_all_the_same() {
+    let mut prompts = two_levels();
+    prompts.iter_mut().for_each(|p| p.deaf_while_speaking = true);
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(tree.nodes().len(), 5, "{}", log(&calls));
+    assert!(calls.iter().any(|c| c.outcome.ignores_early_keys), "{}", log(&calls));
+}
+
+#[test]
+fn an_invalid_key_is_a_dead_end_and_the_call_goes_on() {
+    let mut prompts = two_levels();
+    prompts[0].keys.insert("1".into(), Does::Invalid);
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(edge(&tree, 0, "1"), Some(&Edge::Dead(DeadEnd::Invalid)), "{}", log(&calls));
+    assert_eq!(calls.len(), 1, "{}", log(&calls));
+    assert_eq!(edge(&tree, 0, "2"), child(1).as_ref());
+}
+
+#[test]
+fn a_key_that_hangs_up_or_silences_the_line_is_a_dead_end() {
+    let prompts = [Prompt::menu("Welcome to the gym.", &[
+        ("1", "lockers", Does::HangUp),
+        ("2", "showers", Does::Silence),
+        ("3", "towels", Does::InvalidHangUp),
+    ])];
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(edge(&tree, 0, "1"), Some(&Edge::Dead(DeadEnd::HungUp)), "{}", log(&calls));
+    assert_eq!(edge(&tree, 0, "2"), Some(&Edge::Dead(DeadEnd::Silent)), "{}", log(&calls));
+    assert_eq!(edge(&tree, 0, "3"), Some(&Edge::Dead(DeadEnd::Invalid)), "{}", log(&calls));
+}
+
+#[test]
+fn an_option_that_repeats_the_menu_is_a_link_to_it() {
+    let mut prompts = two_levels();
+    prompts[0] = Prompt::menu("Welcome to Lakeside Boats.", &[
+        ("*", "hearing these options again", Does::Go(0)),
+        ("1", "opening times", Does::Go(3)),
+    ]);
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(edge(&tree, 0, "*"), link(0).as_ref(), "{}", log(&calls));
+    assert_eq!(calls.len(), 1, "{}", log(&calls));
+}
+
+#[test]
+fn an_unnamed_repeat_is_told_from_a_key_without_effect() {
+    let mut prompts = two_levels();
+    prompts[0] = Prompt::menu("Welcome to Lakeside Boats.", &[
+        ("1", "our boats", Does::Go(0)),
+        ("2", "our ferries", Does::Nothing),
+        ("3", "opening times", Does::Go(3)),
+    ]);
+    prompts[0].timeout_ms = 12_000;
+    prompts[0].timeout = Timeout::Repeat(20);
+    let (tree, calls) = whole(&prompts);
+    assert_eq!(edge(&tree, 0, "1"), link(0).as_ref(), "{}", log(&calls));
+    assert_eq!(edge(&tree, 0, "2"), Some(&Edge::Dead(DeadEnd::NoEffect)), "{}", log(&calls));
+    assert_eq!(edge(&tree, 0, "3"), child(1).as_ref(), "{}", log(&calls));
+}
+
+#[test]
+fn an_announcement_that_returns_to_the_menu_is_told_from_the_menu() {
+    let mut prompts = two_levels();
+    let says = "We are open from nine to five on all days.";
+    prompts[0].keys.insert("2".into(), Does::SayThenGo(says, 0));
+    let (tree, calls) = whole(&prompts);
+    let Some(Edge::Child(no)) = edge(&tree, 0, "2") else { panic!("{}", log(&calls)) };
+    assert_eq!(tree.node(*no).unwrap().text(), says, "{}", log(&calls));
+    assert_eq!(tree.nodes().len(), 5, "{}", log(&calls));
+}
+
+#[test]
+fn voicemail_and_a_request_for_a_number_end_their_branches() {
+    let prompts = [
+        Prompt::menu("Welcome to the clinic.", &[
+            ("1", "doctors", Does::Go(1)),
+            ("2", "billing", Does::Go(2)),
+        ]),
+        Prompt::says("Nobody is here. Please leave a message after the tone."),
+        Prompt::says("Please enter your account number followed by the pound key."),
+    ];
+    let (tree, calls) = whole(&prompts);
+    let kinds: Vec<PromptKind> = tree.nodes().iter().map(|n| n.kind).collect();
+    assert_eq!(kinds, [PromptKind::Menu, PromptKind::Voicemail, PromptKind::Input]);
+    assert_eq!(calls.len(), 2);
+}
+
+#[test]
+fn a_wrong_turn_never_enters_the_tree() {
+    let right = two_levels();
+    let limits = Limits::default();
+    let first = call(Line::new(&right, 600), &Tree::default(), &limits);
+    // The number now says something else.
+    let wrong = [Prompt::says("The number you have dialled is not in service at this time.")];
+    let second = call(Line::new(&wrong, 600), &first.tree, &limits);
+    assert_eq!(second.outcome.reason, EndReason::WrongTurn);
+    assert_eq!(second.outcome.mismatches, 1);
+    assert!(!second.outcome.news);
+    assert_eq!(second.tree.nodes(), {
+        let mut expected = first.tree.clone();
+        second.changes.iter().for_each(|c| expected.apply(c.clone()).unwrap());
+        expected.nodes().to_vec()
+    });
+    assert_eq!(second.tree.nodes().len(), first.tree.nodes().len());
+    // And when it is right again, the crawl goes on.
+    let third = call(Line::new(&right, 600), &second.tree, &limits);
+    assert!(third.outcome.news, "{}", third.log.join("\n"));
+}
+
+#[test]
+fn a_misheard_way_is_still_the_way() {
+    let prompts = two_levels();
+    let limits = Limits::default();
+    let first = call(Line::new(&prompts, 600), &Tree::default(), &limits);
+    let mut line = Line::new(&prompts, 600);
+    line.mishear = |word, n| match (word, n % 7) {
+        ("tickets,", _) => "ticket".into(),
+        ("press", _) => "Press".into(),
+        ("Welcome", _) => "Well come".into(),
+        ("children,", _) => "childrens".into(),
+        ("For", 0) => "four".into(),
+        _ => word.to_lowercase(),
+    };
+    let second = call(line, &first.tree, &limits);
+    assert_eq!(second.outcome.mismatches, 0, "{}", second.log.join("\n"));
+    assert!(second.outcome.news, "{}", second.log.join("\n"));
+}
+
+#[test]
+fn a_silent_line_is_left_after_the_limit() {
+    let silent = [Prompt { timeout: Timeout::Silence, ..Prompt::says("") }];
+    let call = call(Line::new(&silent, 600), &Tree::default(), &Limits::default());
+    assert_eq!(call.outcome.reason, EndReason::NoSpeech);
+    assert_eq!((call.lasted_ms, call.outcome.complete), (30_000, false));
+}
+
+#[test]
+fn the_depth_limit_is_kept_and_noted() {
+    let limits = Limits { max_depth: 1, ..Limits::default() };
+    let (tree, calls) = crawl(&two_levels(), 600, &limits);
+    assert!(calls.last().unwrap().outcome.complete, "{}", log(&calls));
+    assert_eq!(tree.nodes().len(), 3);
+    assert_eq!(edge(&tree, 1, "1"), Some(&Edge::Dead(DeadEnd::TooDeep)));
+}
+
+#[test]
+fn a_call_that_lasts_too_long_is_ended_and_its_key_counted() {
+    let limits = Limits { max_call_ms: 16_000, ..Limits::default() };
+    let call = call(Line::new(&two_levels(), 600), &Tree::default(), &limits);
+    assert_eq!(call.outcome.reason, EndReason::CallTooLong, "{}", call.log.join("\n"));
+    assert_eq!(edge(&call.tree, 0, "1"), Some(&Edge::Tried(1)));
+}
+
+#[test]
+fn nothing_is_decided_before_the_recogniser_has_caught_up() {
+    let prompts = two_levels();
+    let (tree, calls) = crawl(&prompts, 9000, &Limits::default());
+    assert_eq!(tree.nodes().len(), 5, "{}", log(&calls));
+    assert_eq!(tree.node(NodeNo(0)).unwrap().text(), prompts[0].text());
+}
+
+#[test]
+fn a_call_that_is_not_answered_brings_nothing() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::HungUp);
+    assert_eq!(navigator.outcome().map(|o| o.reason), Some(EndReason::NotAnswered));
+    assert_eq!(navigator.poll_timeout(), None);
+}
+
+#[test]
+fn a_thousand_prompts_take_a_call_for_each_leaf() {
+    // Three keys each; the names are of words of which no two sound alike.
+    const SOUNDS: [&str; 10] =
+        ["bako", "dilu", "femi", "gonu", "harp", "jett", "kiri", "lomba", "musta", "prindo"];
+    let name = |n: usize| {
+        format!("{} {} {}", SOUNDS[n / 100 % 10], SOUNDS[n / 10 % 10], SOUNDS[n % 10])
+    };
+    const PROMPTS: usize = 1000;
+    let prompts: Vec<Prompt> = (0..PROMPTS)
+        .map(|n| {
+            let greeting = format!("This is {} of {}.", name(n), name((n * 7 + 3) % 1000));
+            let children: Vec<usize> = (3 * n + 1..=3 * n + 3).filter(|c| *c < PROMPTS).collect();
+            let labels: Vec<String> = children.iter().map(|c| name(*c)).collect();
+            let options: Vec<(&str, &str, Does)> = children
+                .iter()
+                .zip(&labels)
+                .zip(["1", "2", "3"])
+                .map(|((c, label), key)| (key, label.as_str(), Does::Go(*c)))
+                .collect();
+            Prompt::menu(&greeting, &options)
+        })
+        .collect();
+    let (tree, calls) = crawl(&prompts, 600, &Limits::default());
+    assert!(calls.last().unwrap().outcome.complete);
+    assert_eq!(tree.nodes().len(), PROMPTS);
+    let leaves = prompts.iter().filter(|p| p.keys.is_empty()).count();
+    assert_eq!(calls.len(), leaves);
+    let seconds: u64 = calls.iter().map(|c| u64::from(c.lasted_ms) / 1000).sum();
+    assert!(seconds < 60 * PROMPTS as u64, "{seconds} s");
+}

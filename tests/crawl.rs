@@ -1,0 +1,95 @@
+//! Whole crawls: the REST API is asked for a number, real SIP calls with real audio are made to the
+//! simulated carrier, and the local recogniser's tree is compared with the truth.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use phoneai::{
+    calls::live::What,
+    simulator::{Menus, menu::Behaviour},
+};
+use phoneai_clock::Clock;
+use support::Rehearsal;
+
+/// So much faster than life are the calls; recognition is not, and must keep up.
+const PACE: u32 = 2;
+
+/// A crawl that takes longer in real time will never end.
+const LIMIT: Duration = Duration::from_secs(500);
+
+/// What a crawl finds in the business whose description is named `name`.
+async fn crawl(number: &str) -> Vec<String> {
+    let menus = Menus::samples().expect("good samples");
+    let Some(Behaviour::Business(business)) = menus.line(number) else {
+        panic!("{number} is no business")
+    };
+    let data = tempfile::tempdir().expect("a directory");
+    let clock = Clock::fast(PACE);
+    let rehearsal = Rehearsal::start(data.path(), clock, |_| {}).await;
+    let mut live = rehearsal.service.live().watch();
+    loop {
+        let asked = rehearsal.api(&format!("/api/makecall/?number={}", number.replace('+', "%2B")));
+        let answer = asked.await;
+        match answer["status"].as_str() {
+            Some("success") => break,
+            // The trunk is not registered yet.
+            _ if answer["message"] == "Switch Connection error" => {
+                clock.sleep(Duration::from_millis(100)).await;
+            }
+            _ => panic!("{answer}"),
+        }
+    }
+    let end = async {
+        loop {
+            let event = live.recv().await.expect("an event");
+            println!("{:>6} ms  {:?}", event.at_ms, event.what);
+            if let What::ScanEnded { complete, reason } = event.what {
+                return (complete, reason);
+            }
+        }
+    };
+    let (complete, reason) = tokio::time::timeout(LIMIT, end).await.expect("an end of the scan");
+    let store = rehearsal.service.store();
+    let id = store.number(number).await.expect("a database").expect("the number").id;
+    let scan = store.newest_tree(id).await.expect("a database").expect("a tree");
+    let tree = store.load_tree(scan.scan.id).await.expect("a tree");
+    let mut wrong: Vec<String> =
+        business.truth().differences(&tree).iter().map(ToString::to_string).collect();
+    if !complete {
+        wrong.push(format!("not complete: {reason}"));
+    }
+    let shown = rehearsal.api(&format!("/api/callmenu/?number={}", number.replace('+', "%2B"))).await;
+    if shown["completed"] != true || shown["menu"]["audio_text"].as_str().is_none_or(str::is_empty) {
+        wrong.push(format!("callmenu shows {shown}"));
+    }
+    rehearsal.end().await;
+    wrong
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_sample_menu_is_crawled_to_the_exact_tree() {
+    assert_eq!(crawl("+12025550101").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_behind_a_language_choice_is_crawled_to_the_exact_tree() {
+    assert_eq!(crawl("+12025550102").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_with_a_long_pause_inside_is_crawled_to_the_exact_tree() {
+    assert_eq!(crawl("+12025550103").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_that_ignores_early_keys_is_crawled_to_the_exact_tree() {
+    assert_eq!(crawl("+12025550104").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_menu_announced_in_early_media_is_crawled_to_the_exact_tree() {
+    assert_eq!(crawl("+12025550105").await, Vec::<String>::new());
+}
