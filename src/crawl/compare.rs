@@ -199,7 +199,8 @@ impl Gist {
                 let change = diagonal + apart * heard.weight.max(expected.weight);
                 let (added, missing) = (above + heard.weight, left + expected.weight);
                 let (cost, step) = if change <= added && change <= missing {
-                    let clear = apart > 1.0 - ALIKE && heard.weight >= 1.0 && expected.weight >= 1.0;
+                    let clear =
+                        apart > 1.0 - ALIKE && heard.weight >= 1.0 && expected.weight >= 1.0;
                     (change, if clear { Step::Conflict } else { Step::Changed })
                 } else if added <= missing {
                     (added, Step::Added)
@@ -355,7 +356,11 @@ fn consonants(word: &PlainWord) -> String {
             'g' if matches!(next, 'e' | 'i') => "j",
             'h' if i > 0 => "",
             'a' | 'e' | 'i' | 'o' | 'u' | 'y' | 'w' | '\'' => {
-                if i == 0 { "a" } else { "" }
+                if i == 0 {
+                    "a"
+                } else {
+                    ""
+                }
             }
             _ => {
                 if !out.ends_with(c) {
@@ -377,11 +382,57 @@ fn weight(word: &PlainWord) -> f32 {
     }
     let filler = matches!(
         word.text.as_str(),
-        "a" | "an" | "the" | "to" | "for" | "of" | "or" | "and" | "in" | "on" | "at" | "is" | "are"
-            | "be" | "it" | "if" | "you" | "your" | "we" | "our" | "us" | "i" | "my" | "with"
-            | "press" | "please" | "dial" | "say" | "now" | "this" | "that" | "will" | "can"
-            | "may" | "have" | "has" | "by" | "from" | "as" | "oh" | "uh" | "um" | "para" | "el"
-            | "la" | "oprima" | "marque" | "would" | "like" | "so" | "then" | "just"
+        "a" | "an"
+            | "the"
+            | "to"
+            | "for"
+            | "of"
+            | "or"
+            | "and"
+            | "in"
+            | "on"
+            | "at"
+            | "is"
+            | "are"
+            | "be"
+            | "it"
+            | "if"
+            | "you"
+            | "your"
+            | "we"
+            | "our"
+            | "us"
+            | "i"
+            | "my"
+            | "with"
+            | "press"
+            | "please"
+            | "dial"
+            | "say"
+            | "now"
+            | "this"
+            | "that"
+            | "will"
+            | "can"
+            | "may"
+            | "have"
+            | "has"
+            | "by"
+            | "from"
+            | "as"
+            | "oh"
+            | "uh"
+            | "um"
+            | "para"
+            | "el"
+            | "la"
+            | "oprima"
+            | "marque"
+            | "would"
+            | "like"
+            | "so"
+            | "then"
+            | "just"
     );
     if filler { FILLER_WEIGHT } else { 1.0 }
 }
@@ -411,7 +462,10 @@ mod tests {
 
     #[test]
     fn one_clear_word_makes_another_short_prompt() {
-        assert!(!same("You have selected sales. Please hold.", "You have selected support. Please hold."));
+        assert!(!same(
+            "You have selected sales. Please hold.",
+            "You have selected support. Please hold."
+        ));
         assert!(!same("For tickets, press one.", "For tickets, press two."));
         assert!(!same(MENU, "For tickets, press one. For groups, press two."));
         assert!(!same("", ""));

@@ -59,9 +59,8 @@ impl Navigator {
         else {
             return;
         };
-        let same_label = label.is_empty()
-            || expected.is_empty()
-            || compare::same_label(&label, &expected);
+        let same_label =
+            label.is_empty() || expected.is_empty() || compare::same_label(&label, &expected);
         if !same_label || !heard.find_beginning_of(gist).1.is_same() {
             return;
         }
@@ -89,9 +88,11 @@ impl Navigator {
         let heard = Gist::of(&listening.hearing.so_far());
         let whole = heard.len() >= known.len() && heard.likeness(known).is_same();
         // The old prompt was read on to its last word.
-        let old = Gist::of(&listening.hearing.with_tail());
-        let (at, likeness) = known.find_beginning_of(&old);
-        let rest = listening.hearing.early && likeness.is_same() && at + old.len() >= known.len();
+        let rest = listening.hearing.early && {
+            let old = Gist::of(&listening.hearing.with_tail());
+            let (at, likeness) = known.find_beginning_of(&old);
+            likeness.is_same() && at + old.len() >= known.len()
+        };
         if whole || rest {
             listening.hearing.is_complete();
             listening.hearing.ignored = rest;
@@ -184,9 +185,8 @@ impl Navigator {
         }
         let from = step.from;
         // A long menu hides the news that was read before it: both together are nearly the menu.
-        let hides = |no: &NodeNo| {
-            behind.is_some_and(|(found, at)| found == *no && at >= MIN_NEWS_WORDS)
-        };
+        let hides =
+            |no: &NodeNo| behind.is_some_and(|(found, at)| found == *no && at >= MIN_NEWS_WORDS);
         match self.known.identify(&heard.gist).filter(|no| !hides(no)) {
             Some(no) if no == from => {
                 self.report(Some(no), false, &heard);
@@ -240,7 +240,8 @@ impl Navigator {
         heard: &Heard,
         hearing: &Hearing,
     ) {
-        let option = self.known.node(step.from).and_then(|n| n.options.iter().find(|o| o.keys == step.keys));
+        let option =
+            self.known.node(step.from).and_then(|n| n.options.iter().find(|o| o.keys == step.keys));
         let repeats = option.is_some_and(|o| says_repeat(&o.label));
         let prompt = heard.start_ms.saturating_sub(hearing.since) <= REACTION_MS;
         if prompt && (repeats || presses >= MAX_PRESSES_OF_A_KEY) {
@@ -317,7 +318,8 @@ impl Navigator {
             }
             Some(_) | None => {
                 self.report(None, false, &heard);
-                let reason = if self.line_gone { EndReason::LineHungUp } else { EndReason::WrongTurn };
+                let reason =
+                    if self.line_gone { EndReason::LineHungUp } else { EndReason::WrongTurn };
                 self.end(reason);
             }
         }
@@ -446,7 +448,9 @@ impl Navigator {
             };
             let (mut at, similarity) = ends_with(&heard.gist)?;
             // The menu may have been read several times.
-            while at > 0 && let Some((earlier, _)) = ends_with(&heard.gist.first_words(at)) {
+            while at > 0
+                && let Some((earlier, _)) = ends_with(&heard.gist.first_words(at))
+            {
                 at = earlier;
             }
             (at > 0).then_some((no, at, similarity))
@@ -460,9 +464,12 @@ impl Navigator {
         let Some(node) = self.known.node(no) else { return false };
         let again = |known: &&MenuOption| {
             let options = &heard.understanding.options;
-            options.iter().any(|o| o.keys == known.keys && compare::same_label(&o.label, &known.label))
+            options
+                .iter()
+                .any(|o| o.keys == known.keys && compare::same_label(&o.label, &known.label))
         };
-        !node.options.is_empty() && node.options.iter().filter(again).count() * 2 >= node.options.len()
+        !node.options.is_empty()
+            && node.options.iter().filter(again).count() * 2 >= node.options.len()
     }
 
     fn report(&mut self, node: Option<NodeNo>, new: bool, heard: &Heard) {

@@ -199,11 +199,11 @@ impl Hearing {
     fn divide(&mut self, transcript: Transcript) -> (Transcript, Transcript) {
         let confidence = transcript.confidence;
         let (mut late, mut mine) = (Vec::new(), Vec::new());
-        let said = |w: &Word| w.text.contains(|c: char| c.is_alphanumeric() || c == '*' || c == '#');
+        let said =
+            |w: &Word| w.text.contains(|c: char| c.is_alphanumeric() || c == '*' || c == '#');
         for word in transcript.words.into_iter().filter(said) {
-            let in_one_breath = self
-                .tail_end
-                .is_some_and(|end| word.start_ms.saturating_sub(end) < BREATH_MS);
+            let in_one_breath =
+                self.tail_end.is_some_and(|end| word.start_ms.saturating_sub(end) < BREATH_MS);
             let tail = self.early && in_one_breath && word.start_ms < self.fence + TAIL_MS;
             if word.start_ms < self.fence || (tail && mine.is_empty() && self.words == 0) {
                 self.tail_end = Some(word.end_ms);

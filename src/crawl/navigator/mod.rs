@@ -344,11 +344,14 @@ impl Navigator {
                 l.hearing.line_gone(now);
             }
             (State::Listening(l), Input::Speech(event)) => {
+                let words = matches!(event, SpeechEvent::Interim(_) | SpeechEvent::Final(_));
                 if let Some(late) = l.hearing.take(event, &self.limits) {
                     self.take_late(late);
                 }
-                self.press_if_heard(now);
-                self.notice_ignored();
+                if words {
+                    self.press_if_heard(now);
+                    self.notice_ignored();
+                }
             }
         }
         self.handle_timeout(now);

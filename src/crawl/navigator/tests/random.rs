@@ -166,7 +166,9 @@ fn difference(prompts: &[Prompt], tree: &Tree) -> Option<String> {
                 (Does::Go(to), Some(Edge::Child(no) | Edge::Link(no))) => {
                     leads(no) == Some(prompts[*to].text())
                 }
-                (Does::SayThenGo(says, _), Some(Edge::Child(no))) => leads(no).as_deref() == Some(*says),
+                (Does::SayThenGo(says, _), Some(Edge::Child(no))) => {
+                    leads(no).as_deref() == Some(*says)
+                }
                 (Does::HangUp, Some(Edge::Dead(why))) => *why == DeadEnd::HungUp,
                 (Does::Silence, Some(Edge::Dead(why))) => *why == DeadEnd::Silent,
                 (Does::Invalid | Does::InvalidHangUp, Some(Edge::Dead(why))) => {
@@ -194,7 +196,13 @@ fn log(calls: &[Call]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // An eighth of what is usual, because each case is a whole crawl; PROPTEST_CASES asks for more.
+        cases: ProptestConfig::default().cases / 8,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+     })]
 
     #[test]
     fn whatever_the_menu_the_tree_is_the_truth(bones in bones()) {

@@ -35,15 +35,18 @@ const BYE: &str = "Our shop is at the old harbor bridge. Thank you and goodbye."
 
 fn two_levels() -> Vec<Prompt> {
     vec![
-        Prompt::menu("Welcome to Lakeside Boats.", &[
-            ("1", "tickets", Does::Go(1)),
-            ("2", "opening times", Does::Go(3)),
-        ]),
-        Prompt::menu("Ticket office.", &[
-            ("1", "children", Does::Go(2)),
-            ("2", "groups", Does::Go(4)),
-            ("9", "the main menu", Does::Go(0)),
-        ]),
+        Prompt::menu(
+            "Welcome to Lakeside Boats.",
+            &[("1", "tickets", Does::Go(1)), ("2", "opening times", Does::Go(3))],
+        ),
+        Prompt::menu(
+            "Ticket office.",
+            &[
+                ("1", "children", Does::Go(2)),
+                ("2", "groups", Does::Go(4)),
+                ("9", "the main menu", Does::Go(0)),
+            ],
+        ),
         Prompt::says("Children ride free on Sundays with a grown up."),
         Prompt::says(BYE),
         Prompt::says("Please hold while I transfer your call."),
@@ -136,11 +139,14 @@ fn an_invalid_key_is_a_dead_end_and_the_call_goes_on() {
 
 #[test]
 fn a_key_that_hangs_up_or_silences_the_line_is_a_dead_end() {
-    let prompts = [Prompt::menu("Welcome to the gym.", &[
-        ("1", "lockers", Does::HangUp),
-        ("2", "showers", Does::Silence),
-        ("3", "towels", Does::InvalidHangUp),
-    ])];
+    let prompts = [Prompt::menu(
+        "Welcome to the gym.",
+        &[
+            ("1", "lockers", Does::HangUp),
+            ("2", "showers", Does::Silence),
+            ("3", "towels", Does::InvalidHangUp),
+        ],
+    )];
     let (tree, calls) = whole(&prompts);
     assert_eq!(edge(&tree, 0, "1"), Some(&Edge::Dead(DeadEnd::HungUp)), "{}", log(&calls));
     assert_eq!(edge(&tree, 0, "2"), Some(&Edge::Dead(DeadEnd::Silent)), "{}", log(&calls));
@@ -150,10 +156,10 @@ fn a_key_that_hangs_up_or_silences_the_line_is_a_dead_end() {
 #[test]
 fn an_option_that_repeats_the_menu_is_a_link_to_it() {
     let mut prompts = two_levels();
-    prompts[0] = Prompt::menu("Welcome to Lakeside Boats.", &[
-        ("*", "hearing these options again", Does::Go(0)),
-        ("1", "opening times", Does::Go(3)),
-    ]);
+    prompts[0] = Prompt::menu(
+        "Welcome to Lakeside Boats.",
+        &[("*", "hearing these options again", Does::Go(0)), ("1", "opening times", Does::Go(3))],
+    );
     let (tree, calls) = whole(&prompts);
     assert_eq!(edge(&tree, 0, "*"), link(0).as_ref(), "{}", log(&calls));
     assert_eq!(calls.len(), 1, "{}", log(&calls));
@@ -162,11 +168,14 @@ fn an_option_that_repeats_the_menu_is_a_link_to_it() {
 #[test]
 fn an_unnamed_repeat_is_told_from_a_key_without_effect() {
     let mut prompts = two_levels();
-    prompts[0] = Prompt::menu("Welcome to Lakeside Boats.", &[
-        ("1", "our boats", Does::Go(0)),
-        ("2", "our ferries", Does::Nothing),
-        ("3", "opening times", Does::Go(3)),
-    ]);
+    prompts[0] = Prompt::menu(
+        "Welcome to Lakeside Boats.",
+        &[
+            ("1", "our boats", Does::Go(0)),
+            ("2", "our ferries", Does::Nothing),
+            ("3", "opening times", Does::Go(3)),
+        ],
+    );
     prompts[0].timeout_ms = 12_000;
     prompts[0].timeout = Timeout::Repeat(20);
     let (tree, calls) = whole(&prompts);
@@ -189,10 +198,10 @@ fn an_announcement_that_returns_to_the_menu_is_told_from_the_menu() {
 #[test]
 fn voicemail_and_a_request_for_a_number_end_their_branches() {
     let prompts = [
-        Prompt::menu("Welcome to the clinic.", &[
-            ("1", "doctors", Does::Go(1)),
-            ("2", "billing", Does::Go(2)),
-        ]),
+        Prompt::menu(
+            "Welcome to the clinic.",
+            &[("1", "doctors", Does::Go(1)), ("2", "billing", Does::Go(2))],
+        ),
         Prompt::says("Nobody is here. Please leave a message after the tone."),
         Prompt::says("Please enter your account number followed by the pound key."),
     ];
@@ -289,9 +298,8 @@ fn a_thousand_prompts_take_a_call_for_each_leaf() {
     // Three keys each; the names are of words of which no two sound alike.
     const SOUNDS: [&str; 10] =
         ["bako", "dilu", "femi", "gonu", "harp", "jett", "kiri", "lomba", "musta", "prindo"];
-    let name = |n: usize| {
-        format!("{} {} {}", SOUNDS[n / 100 % 10], SOUNDS[n / 10 % 10], SOUNDS[n % 10])
-    };
+    let name =
+        |n: usize| format!("{} {} {}", SOUNDS[n / 100 % 10], SOUNDS[n / 10 % 10], SOUNDS[n % 10]);
     const PROMPTS: usize = 1000;
     let prompts: Vec<Prompt> = (0..PROMPTS)
         .map(|n| {
