@@ -16,7 +16,7 @@ use super::output::Failure;
 use crate::{
     config::{self, Config, HostPort, Secret},
     crawl::{
-        menu_text,
+        menu_text, render,
         tree::{MenuOption, PromptKind, Tree},
     },
     service::{self, Running},
@@ -29,10 +29,6 @@ use crate::{
     },
     store::{Store, StoreError},
 };
-
-fn absent(part: &str) -> Failure {
-    Failure::Failed(format!("{part} is not part of this build"))
-}
 
 /// The running service.
 pub(super) struct Service(Running);
@@ -104,9 +100,14 @@ pub(super) enum Format {
 }
 
 /// Writes a tree.
-pub(super) fn render(tree: &Tree, number: &str, format: Format) -> Result<String, Failure> {
-    let _ = (tree, number, format);
-    Err(absent("the renderer"))
+pub(super) fn write_tree(tree: &Tree, format: Format) -> String {
+    match format {
+        Format::Text => render::text(tree),
+        // Pretty, because a person may well read it; a program does not mind.
+        Format::Json => format!("{:#}", render::json(tree)),
+        Format::Mermaid => render::mermaid(tree),
+        Format::Dot => render::dot(tree),
+    }
 }
 
 /// Gets the model of the local recogniser into its directory, unless it is there and whole, and
