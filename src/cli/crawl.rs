@@ -55,7 +55,7 @@ pub(super) fn run_crawl(args: &CrawlArgs, out: &mut Output) -> Result<(), Failur
     let client = args.access.client()?;
     let over = crawl(&client, &args.number, &mut Screen::spinner())?;
     super::output::note(&over.summary);
-    out.line(&parts::render(&client.tree(&args.number)?, &args.number, Format::Text)?)?;
+    out.line(&parts::write_tree(&client.tree(&args.number)?, Format::Text))?;
     if over.complete { Ok(()) } else { Err(Failure::Failed(over.reason)) }
 }
 

@@ -137,7 +137,7 @@ async fn show(
     };
     let took = clock.now().saturating_duration_since(began) / clock.pace();
 
-    out.line(&parts::render(&tree, &sample.number, Format::Text)?)?;
+    out.line(&parts::write_tree(&tree, Format::Text))?;
     let verdict = verdict(&over, carrier, sample, &tree);
     out.line(&format!("{}: {}.", minutes(took), over.summary))?;
     out.line(match &verdict {

@@ -2,59 +2,58 @@
 //! part, so that commands say what they need and not how that part is built.
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use phoneai_clock::Clock;
-use phoneai_media::wav;
+use phoneai_media::{socket::PortRange, wav};
+use phoneai_sip::auth::{Credentials, Password};
 use resampler::{Attenuation, Latency, ResamplerFir};
 
 use super::output::Failure;
 use crate::{
-    config::{self, Config, Secret},
+    config::{self, Config, HostPort, Secret},
     crawl::{
-        menu_text,
+        menu_text, render,
         tree::{MenuOption, PromptKind, Tree},
     },
+    service::{self, Running},
+    simulator::{self, Menus, Simulator, SimulatorConfig, truth::Truth},
     speech::{
         Transcript,
-        local::{self, LocalSettings},
+        local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
         whisper::Whisper,
     },
     store::{Store, StoreError},
 };
 
-fn absent(part: &str) -> Failure {
-    Failure::Failed(format!("{part} is not part of this build"))
-}
-
 /// The running service.
-pub(super) struct Service(Infallible);
+pub(super) struct Service(Running);
 
 impl Service {
-    /// Starts everything; when it returns, both addresses can be used.
+    /// Loads the model and starts everything; when it returns, both addresses can be used.
     pub(super) async fn start(config: Config, clock: Clock) -> Result<Self, Failure> {
-        let _ = (config, clock);
-        Err(absent("the service"))
+        let speech = config.speech.clone();
+        let engine = tokio::task::spawn_blocking(move || {
+            let engine = LocalEngine::start(load_model(&speech)?, local_settings(&speech));
+            engine.map_err(Failure::failed)
+        });
+        let engine = engine.await.map_err(Failure::failed)??;
+        let running = service::start(config, Arc::new(engine), clock);
+        running.await.map(Self).map_err(Failure::failed)
     }
 
     /// Where the REST API listens.
     pub(super) fn api_addr(&self) -> SocketAddr {
-        match self.0 {}
-    }
-
-    /// Where SIP listens.
-    pub(super) fn sip_addr(&self) -> SocketAddr {
-        match self.0 {}
+        self.0.api_addr()
     }
 
     /// Hangs up all calls and ends.
     pub(super) async fn shutdown(self) {
-        match self.0 {}
+        self.0.shutdown().await;
     }
 }
 
@@ -101,9 +100,14 @@ pub(super) enum Format {
 }
 
 /// Writes a tree.
-pub(super) fn render(tree: &Tree, number: &str, format: Format) -> Result<String, Failure> {
-    let _ = (tree, number, format);
-    Err(absent("the renderer"))
+pub(super) fn write_tree(tree: &Tree, format: Format) -> String {
+    match format {
+        Format::Text => render::text(tree),
+        // Pretty, because a person may well read it; a program does not mind.
+        Format::Json => format!("{:#}", render::json(tree)),
+        Format::Mermaid => render::mermaid(tree),
+        Format::Dot => render::dot(tree),
+    }
 }
 
 /// Gets the model of the local recogniser into its directory, unless it is there and whole, and
@@ -131,6 +135,31 @@ fn model_place(speech: &config::Speech) -> Result<(&'static ModelSource, PathBuf
     Ok((source, directory))
 }
 
+/// The configured model, loaded.
+fn load_model(speech: &config::Speech) -> Result<Arc<Whisper>, Failure> {
+    let (_, directory) = model_place(speech)?;
+    if model::locate(&directory).is_none() {
+        return Err(Failure::Failed(format!(
+            "the speech model is not in {}; `phoneai model fetch` gets it",
+            directory.display()
+        )));
+    }
+    Whisper::load(&directory).map(Arc::new).map_err(Failure::failed)
+}
+
+fn local_settings(speech: &config::Speech) -> LocalSettings {
+    let default = LocalSettings::default();
+    LocalSettings {
+        workers: match speech.workers {
+            0 => default.workers,
+            workers => workers as usize,
+        },
+        hint: speech.hint.clone(),
+        max_queue_seconds: speech.queue_seconds,
+        ..default
+    }
+}
+
 /// The local recogniser, for whole recordings.
 pub(super) struct Recogniser {
     model: Arc<Whisper>,
@@ -140,10 +169,7 @@ pub(super) struct Recogniser {
 impl Recogniser {
     /// Loads the model.
     pub(super) fn load(speech: &config::Speech) -> Result<Self, Failure> {
-        let (_, directory) = model_place(speech)?;
-        let model = Arc::new(Whisper::load(&directory).map_err(Failure::failed)?);
-        let settings = LocalSettings { hint: speech.hint.clone(), ..LocalSettings::default() };
-        Ok(Self { model, settings })
+        Ok(Self { model: load_model(speech)?, settings: local_settings(speech) })
     }
 
     /// Recognises a whole WAV file: one transcript for each stretch of speech.
@@ -190,8 +216,14 @@ pub(super) fn understand(text: &str) -> (PromptKind, Vec<MenuOption>) {
     (understood.kind, understood.options)
 }
 
+/// Who may call through the simulated carrier. It listens on loopback: this is no secret.
+const SIMULATOR_USER: &str = "simulator";
+
 /// The simulated carrier, running.
-pub(super) struct Carrier(Infallible);
+pub(super) struct Carrier {
+    simulator: Simulator,
+    menus: Menus,
+}
 
 /// A number of the simulated carrier.
 pub(super) struct Sample {
@@ -210,34 +242,63 @@ impl Carrier {
         menus: Option<&Path>,
         clock: Clock,
     ) -> Result<Self, Failure> {
-        let _ = (listen, menus, clock);
-        Err(absent("the simulated carrier"))
+        let menus = menus.map_or_else(Menus::samples, Menus::read).map_err(Failure::failed)?;
+        let config = SimulatorConfig {
+            listen,
+            users: vec![Credentials {
+                username: SIMULATOR_USER.to_owned(),
+                password: Password::new(SIMULATOR_USER),
+                realm: None,
+            }],
+            require_auth: true,
+            menus: menus.clone(),
+            rtp_ports: PortRange::Any,
+        };
+        let simulator = simulator::start(config, clock).await.map_err(Failure::failed)?;
+        Ok(Self { simulator, menus })
     }
 
     /// Where its trunk listens.
     pub(super) fn addr(&self) -> SocketAddr {
-        match self.0 {}
+        self.simulator.sip_addr()
     }
 
     /// The trunk's settings for a service that calls through it.
     pub(super) fn trunk(&self) -> config::Trunk {
-        match self.0 {}
+        let addr = self.addr();
+        config::Trunk {
+            username: SIMULATOR_USER.to_owned(),
+            password: Some(Secret::new(SIMULATOR_USER.to_owned())),
+            ..config::Trunk::at(HostPort { host: addr.ip().to_string(), port: addr.port() })
+        }
     }
 
     /// What can be called.
     pub(super) fn samples(&self) -> Vec<Sample> {
-        match self.0 {}
+        let numbers = self.simulator.numbers().iter();
+        let samples = numbers.map(|(number, what)| Sample {
+            number: number.clone(),
+            what: what.clone(),
+            prompts: self.truth(number).map_or(0, |truth| truth.nodes.len()),
+        });
+        samples.collect()
     }
 
     /// How a tree differs from what a crawl of this number should find, a line each.
     pub(super) fn differences(&self, number: &str, tree: &Tree) -> Vec<String> {
-        let _ = (number, tree);
-        match self.0 {}
+        match self.truth(number) {
+            Some(truth) => truth.differences(tree).iter().map(ToString::to_string).collect(),
+            None => vec![format!("{number} is not answered by a menu")],
+        }
     }
 
-    /// Ends it.
+    /// Hangs up all calls and ends it.
     pub(super) async fn shutdown(self) {
-        match self.0 {}
+        self.simulator.shutdown().await;
+    }
+
+    fn truth(&self, number: &str) -> Option<Truth> {
+        self.menus.businesses().find(|b| b.number == number).map(|b| b.truth())
     }
 }
 

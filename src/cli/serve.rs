@@ -7,9 +7,9 @@ use tracing::{info, warn};
 
 use super::{ConfigFile, Signals, output::Failure, parts::Service, runtime};
 
-/// A call that was told to end has this long to send its BYE and hear the answer. RFC 3261 would
-/// allow 32 s (timer F); an init system kills a service that takes so long.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// A service that was told to end has this long for all its parts, each of which has its own, shorter
+/// limit. Init systems kill what takes much longer.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Runs the service until Ctrl-C or SIGTERM
 #[derive(Debug, clap::Args)]
@@ -29,14 +29,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let runtime = runtime(&config.log)?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        if config.trunk.is_none() {
-            warn!("No trunk is configured, so no number can be called: set trunk.address.");
-        }
         let service = tokio::select! {
             started = Service::start(config, Clock::real()) => started?,
             _ = signals.next() => return Ok(()),
         };
-        info!(api = %service.api_addr(), sip = %service.sip_addr(), "Ready.");
         let signal = signals.next().await;
         info!(signal, "Stopping: no new calls, those that are up are ended.");
         stop(service, &mut signals).await;
@@ -48,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 pub(super) async fn stop(service: Service, signals: &mut Signals) {
     tokio::select! {
         ended = tokio::time::timeout(STOP_WITHIN, service.shutdown()) => match ended {
-            Ok(()) => info!("Stopped."),
+            Ok(()) => {}
             Err(_) => warn!(
                 seconds = STOP_WITHIN.as_secs(),
                 "Stopped without waiting any longer for calls to end."

@@ -37,5 +37,5 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             )?
         }
     };
-    out.line(&parts::render(&tree, &args.number, args.format)?)
+    out.line(&parts::write_tree(&tree, args.format))
 }

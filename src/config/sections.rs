@@ -99,6 +99,20 @@ pub struct Trunk {
 impl Trunk {
     const DEFAULT_EXPIRES_S: u32 = 600;
 
+    /// A carrier that knows us by our address.
+    pub fn at(address: HostPort) -> Self {
+        Self {
+            address,
+            username: String::new(),
+            password: None,
+            realm: String::new(),
+            register: false,
+            expires_s: Self::DEFAULT_EXPIRES_S,
+            tech_prefix: String::new(),
+            caller_id: String::new(),
+        }
+    }
+
     pub(super) fn read(s: &mut Section<'_, '_>) -> Option<Self> {
         let address: Option<HostPort> = s.read("address", None);
         let username: String = s.read("username", String::new());
