@@ -31,8 +31,8 @@ async fn crawl(number: &str) -> Vec<String> {
     let rehearsal = Rehearsal::start(data.path(), clock, |_| {}).await;
     let mut live = rehearsal.service.live().watch();
     loop {
-        let asked = rehearsal.api(&format!("/api/makecall/?number={}", number.replace('+', "%2B")));
-        let answer = asked.await;
+        let path = format!("/api/makecall/?number={}", number.replace('+', "%2B"));
+        let answer = rehearsal.api(&path).await;
         match answer["status"].as_str() {
             Some("success") => break,
             // The trunk is not registered yet.
@@ -61,7 +61,8 @@ async fn crawl(number: &str) -> Vec<String> {
     if !complete {
         wrong.push(format!("not complete: {reason}"));
     }
-    let shown = rehearsal.api(&format!("/api/callmenu/?number={}", number.replace('+', "%2B"))).await;
+    let path = format!("/api/callmenu/?number={}", number.replace('+', "%2B"));
+    let shown = rehearsal.api(&path).await;
     if shown["completed"] != true || shown["menu"]["audio_text"].as_str().is_none_or(str::is_empty) {
         wrong.push(format!("callmenu shows {shown}"));
     }

@@ -243,6 +243,11 @@ impl Hearing {
             return self.quiet_since.saturating_add(patience);
         }
         if self.words == 0 {
+            // Something was said whose words are still to come.
+            let silent = match self.is_behind() {
+                true => silent.max(self.quiet_since.saturating_add(limits.patience_ms)),
+                false => silent,
+            };
             // A line that took the keys would have spoken by now.
             let no_reaction = self.quiet_since.saturating_add(NO_REACTION_MS);
             let known = self.ignored && !self.speaking && self.heard_until >= self.quiet_since;

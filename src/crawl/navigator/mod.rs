@@ -87,7 +87,7 @@ impl Default for Limits {
         Self {
             silence_ms: 5000,
             no_speech_ms: 30_000,
-            patience_ms: 10_000,
+            patience_ms: 60_000,
             max_call_ms: 15 * 60_000,
             max_depth: 12,
             max_tries: 3,
