@@ -365,3 +365,20 @@ fn text_of_a_caller_cannot_add_headers_to_our_messages() {
     assert!(!text.contains("\r\nX-Evil"), "{text}");
     assert!(!text.contains("X Bad"), "{text}");
 }
+
+#[test]
+fn an_offer_among_the_parts_of_a_body_is_found() {
+    let mut net = alone();
+    let mut raw = Raw::new("INVITE", 9);
+    raw.headers = "Content-Type: multipart/mixed;boundary=b\r\n".to_owned();
+    let offer = String::from_utf8_lossy(OFFER);
+    raw.body = format!(
+        "--b\r\nContent-Type: application/isup\r\n\r\nx\r\n--b\r\n\
+         Content-Type: application/sdp\r\n\r\n{offer}\r\n--b--\r\n"
+    )
+    .into_bytes();
+    net.send_raw(&raw, 1);
+    net.run_ms(50);
+    let [Event::Incoming { request, .. }] = &net.events(1)[..] else { panic!("no call") };
+    assert_eq!(request.sdp().as_deref(), Some(OFFER));
+}

@@ -164,15 +164,14 @@ impl Inbound {
         (!body.is_empty()).then(|| body.into())
     }
 
-    /// The body, if it is a session description. A body without Content-Type is taken for one:
+    /// The body, if it is a session description or has one among its parts. A body without Content-Type is taken for one:
     /// there are phones that forget it.
     pub fn sdp(&self) -> Option<Arc<[u8]>> {
-        let body = self.body()?;
         let message = self.message();
         match message.content_type() {
-            Ok(None) => Some(body),
-            Ok(Some(kind)) if kind.is("application", "sdp") => Some(body),
-            Ok(Some(_)) | Err(_) => None,
+            Ok(None) => self.body(),
+            Ok(Some(_)) => message.body_of("application", "sdp").map(Into::into),
+            Err(_) => None,
         }
     }
 
