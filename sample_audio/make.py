@@ -15,6 +15,7 @@ import io
 import re
 import subprocess
 import sys
+import tempfile
 import tomllib
 import wave
 import zlib
@@ -51,13 +52,11 @@ def read_wav(data):
 def flite(voice, stretch):
     def say(text):
         # Flite wants a file: it goes back to fill in the length.
-        out = Path(f"/tmp/phoneai-make-{zlib.crc32(text.encode())}.wav")
-        try:
+        with tempfile.TemporaryDirectory() as directory:
+            out = Path(directory) / "speech.wav"
             slower = ["--setf", f"duration_stretch={stretch}"]
             subprocess.run(["flite", "-voice", voice, *slower, "-t", text, "-o", out], check=True)
             return read_wav(out.read_bytes())
-        finally:
-            out.unlink(missing_ok=True)
 
     return say
 

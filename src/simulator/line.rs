@@ -356,10 +356,10 @@ mod tests {
     fn an_early_key_is_lost_where_barge_in_is_not_allowed() {
         let mut call = Call::to("Maple County Library");
         call.wait(Duration::from_secs(2));
-        call.press('3');
+        call.press('5');
         assert_eq!(call.heard(), ["main"]);
         call.hear_out();
-        call.press('3');
+        call.press('5');
         assert_eq!(call.heard(), ["branches"]);
     }
 
@@ -383,9 +383,9 @@ mod tests {
     fn an_option_that_no_longer_exists_is_answered_as_a_wrong_key() {
         let mut call = Call::to("Maple County Library");
         call.hear_out();
-        call.press('3');
+        call.press('5');
         call.hear_out();
-        call.press('3');
+        call.press('6');
         assert_eq!(call.heard(), ["main", "branches", "invalid"]);
         call.wait(call.business.invalid.duration());
         assert_eq!(call.heard(), ["branches"]);

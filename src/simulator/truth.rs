@@ -348,7 +348,7 @@ mod tests {
             node.options[0].label = "our opening hours".to_owned();
             node.options[1].keys = key("8");
             node.edges.remove(&key("9"));
-            node.edges.insert(key("3"), Edge::Child(NodeNo(2)));
+            node.edges.insert(key("5"), Edge::Child(NodeNo(2)));
         });
         let told: Vec<String> = truth.differences(&tree).iter().map(ToString::to_string).collect();
         for expected in [
