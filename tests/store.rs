@@ -403,6 +403,20 @@ async fn a_second_store_on_the_same_directory_is_refused_until_the_first_is_gone
 }
 
 #[tokio::test]
+async fn a_short_command_joins_the_process_that_has_the_directory() {
+    let (dir, store) = store().await;
+    let joined = Store::join(dir.path(), Clock::real()).await.unwrap();
+    let token = joined.create_token("visitor", false).await.unwrap();
+    joined.close().await;
+    assert!(matches!(store.authenticate(&token).await.unwrap(), TokenCheck::Valid(_)));
+    drop(store);
+    // With nobody there it is the owner itself.
+    let alone = Store::join(dir.path(), Clock::real()).await.unwrap();
+    assert!(matches!(Store::open(dir.path(), Clock::real()).await, Err(StoreError::InUse { .. })));
+    drop(alone);
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");

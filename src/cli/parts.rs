@@ -63,7 +63,7 @@ pub(super) async fn create_token(
     name: &str,
     admin: bool,
 ) -> Result<Secret<String>, Failure> {
-    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    let store = Store::join(data, Clock::real()).await.map_err(Failure::failed)?;
     let token = store.create_token(name, admin).await.map_err(Failure::failed)?;
     store.close().await;
     Ok(Secret::new(token))
@@ -74,7 +74,7 @@ pub(super) async fn stored_tree(data: &Path, number: &str) -> Result<Option<Tree
     if !data.is_dir() {
         return Err(Failure::Failed(format!("there is no data directory {}", data.display())));
     }
-    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    let store = Store::join(data, Clock::real()).await.map_err(Failure::failed)?;
     let tree = newest_tree(&store, number).await.map_err(Failure::failed)?;
     store.close().await;
     Ok(tree)

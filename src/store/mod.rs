@@ -121,7 +121,8 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Clock,
-    _lock: Arc<File>,
+    /// None in a store that has joined another process.
+    _lock: Option<Arc<File>>,
 }
 
 impl Store {
@@ -132,11 +133,30 @@ impl Store {
     /// [`StoreError::InUse`] when another process, or another store of this one, has the directory;
     /// otherwise what is wrong with the directory or the file and what to do.
     pub async fn open(dir: &Path, clock: Clock) -> Result<Self, StoreError> {
-        let lock = Arc::new(lock(dir)?);
+        let lock = lock(dir)?;
+        let store = Self::connect(dir, clock, Some(lock)).await?;
+        sqlx::migrate!("src/store/migrations").run(&store.writer).await?;
+        Ok(store)
+    }
+
+    /// As [`Store::open`], but joins the process that has the directory, if one has. For commands
+    /// that are done at once, such as making a token, beside a running service. The tables are
+    /// those of the process that runs.
+    ///
+    /// # Errors
+    /// What is wrong with the directory or the file and what to do.
+    pub async fn join(dir: &Path, clock: Clock) -> Result<Self, StoreError> {
+        match Self::open(dir, clock).await {
+            Err(StoreError::InUse { .. }) => Self::connect(dir, clock, None).await,
+            opened => opened,
+        }
+    }
+
+    async fn connect(dir: &Path, clock: Clock, lock: Option<File>) -> Result<Self, StoreError> {
         let file = dir.join(DATABASE_FILE);
         let options = SqliteConnectOptions::new()
             .filename(&file)
-            .create_if_missing(true)
+            .create_if_missing(lock.is_some())
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -151,13 +171,12 @@ impl Store {
             })
             .connect_with(options.clone())
             .await?;
-        sqlx::migrate!("src/store/migrations").run(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT * 2)
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await?;
-        Ok(Self { writer, readers, clock, _lock: lock })
+        Ok(Self { writer, readers, clock, _lock: lock.map(Arc::new) })
     }
 
     /// Waits for what is being written and closes the file. Not needed for safety: it only saves
