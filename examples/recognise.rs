@@ -13,8 +13,8 @@ use std::{error::Error, fs, path::Path, sync::Arc};
 use phoneai::speech::{
     local::{LocalSettings, transcribe},
     model::{SOURCES, default_directory, fetch},
-    whisper::Whisper,
 };
+use phoneai_whisper::Whisper;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;

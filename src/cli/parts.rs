@@ -10,6 +10,7 @@ use std::{
 use phoneai_clock::Clock;
 use phoneai_media::{socket::PortRange, wav};
 use phoneai_sip::auth::{Credentials, Password};
+use phoneai_whisper::Whisper;
 use resampler::{Attenuation, Latency, ResamplerFir};
 
 use super::output::Failure;
@@ -25,7 +26,6 @@ use crate::{
         Transcript,
         local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
-        whisper::Whisper,
     },
     store::{Store, StoreError},
 };

@@ -8,7 +8,6 @@ pub mod activity;
 pub mod cutter;
 pub mod local;
 pub mod model;
-pub mod whisper;
 
 use tokio::sync::mpsc;
 

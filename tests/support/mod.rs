@@ -18,12 +18,12 @@ use phoneai::{
         Engine,
         local::{LocalEngine, LocalSettings},
         model,
-        whisper::Whisper,
     },
 };
 use phoneai_clock::Clock;
 use phoneai_media::socket::PortRange;
 use phoneai_sip::auth::{Credentials, Password};
+use phoneai_whisper::Whisper;
 
 const USER: &str = "trunk";
 const PASSWORD: &str = "rehearsal";

@@ -1,6 +1,8 @@
 //! What is believed of what the model wrote, and where its words lie on the call's clock.
 
-use crate::speech::{Transcript, Word, cutter::Piece, whisper::Recognition};
+use phoneai_whisper::Recognition;
+
+use crate::speech::{Transcript, Word, cutter::Piece};
 
 /// The words of a piece; none if it is not believed that anybody spoke.
 pub fn transcript(piece: &Piece, found: Recognition) -> Transcript {

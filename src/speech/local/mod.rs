@@ -13,11 +13,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use phoneai_whisper::{Request, Token, Whisper, Workspace};
+
 use super::{
     CallMs, Engine, Listening, SpeechError, Transcriber, Transcript,
     activity::Level,
     cutter::{Cutter, Piece, RATE},
-    whisper::{Request, Token, Whisper, Workspace},
 };
 
 use call::Call;

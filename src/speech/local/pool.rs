@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use crate::speech::{Transcript, cutter::Piece, whisper::Workspace};
+use phoneai_whisper::Workspace;
+
+use crate::speech::{Transcript, cutter::Piece};
 
 use super::call::Call;
 

@@ -1,6 +1,5 @@
 //! Models: where they come from, where they lie, and how their files are read.
 
-pub mod ctranslate2;
 mod fetch;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@
 //! and shared; each thread that recognises keeps a [`Workspace`] of its own.
 
 mod align;
+pub mod ctranslate2;
 mod decoder;
 mod encoder;
 mod greedy;
@@ -25,7 +26,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::speech::model::ctranslate2::{Checkpoint, FormatError};
+use crate::ctranslate2::{Checkpoint, FormatError};
 
 use decoder::Head;
 use mel::LogMel;

@@ -1,6 +1,6 @@
 //! Whisper's layers, filled from a checkpoint, with every shape checked.
 
-use crate::speech::model::ctranslate2::{Checkpoint, Elements, FormatError, Variable};
+use crate::ctranslate2::{Checkpoint, Elements, FormatError, Variable};
 
 use super::linear::{Rows, Scratch, Weights, multiply, narrow, widen};
 use super::math;
