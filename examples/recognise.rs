@@ -163,8 +163,25 @@ fn normalise(text: &str) -> Vec<String> {
 /// A number in words; `as_digits` reads three digits and more one by one.
 fn spell(digits: &str, as_digits: bool, words: &mut Vec<String>) {
     const SMALL: [&str; 20] = [
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-        "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
         "nineteen",
     ];
     const TENS: [&str; 8] =
@@ -175,13 +192,13 @@ fn spell(digits: &str, as_digits: bool, words: &mut Vec<String>) {
         words.push(SMALL[value].to_owned());
     } else if value < 100 && digits.len() == 2 {
         words.push(TENS[value / 10 - 2].to_owned());
-        if value % 10 > 0 {
+        if !value.is_multiple_of(10) {
             words.push(SMALL[value % 10].to_owned());
         }
     } else if value < 1000 && !as_digits {
         words.push(SMALL[value / 100].to_owned());
         words.push("hundred".to_owned());
-        if value % 100 > 0 {
+        if !value.is_multiple_of(100) {
             spell(&format!("{}", value % 100), false, words);
         }
     } else {
@@ -204,7 +221,7 @@ fn distance(said: &[String], heard: &[String]) -> usize {
     row[heard.len()]
 }
 
-/// Processor time of this process so far. Linux counts it in ticks of 10 ms.
+/// Processor time of the main thread so far, on which everything is recognised.
 fn processor_seconds() -> f64 {
     let exact = read("/proc/self/schedstat");
     let nanoseconds = exact.split(' ').next().and_then(|field| field.parse::<f64>().ok());

@@ -3,9 +3,7 @@
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{
-    CallMs, Engine, Listening, SpeechError, SpeechEvent, Transcriber, Transcript, Word,
-};
+use super::{CallMs, Engine, Listening, SpeechError, SpeechEvent, Transcriber, Transcript, Word};
 
 /// Events that wait for their listener; further ones wait in the ear until the next frame.
 const CHANNEL: usize = 1024;
@@ -156,7 +154,8 @@ mod tests {
         let is_final = |event: &SpeechEvent| matches!(event, SpeechEvent::Final(_));
         assert!(!play(&engine, 2080).iter().any(is_final));
         let events = play(&engine, 2100);
-        let [.., SpeechEvent::Final(said), SpeechEvent::HeardUntil(1600)] = events.as_slice() else {
+        let [.., SpeechEvent::Final(said), SpeechEvent::HeardUntil(1600)] = events.as_slice()
+        else {
             panic!("{events:?}");
         };
         assert_eq!(said.text(), "press one");

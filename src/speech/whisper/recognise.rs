@@ -100,7 +100,8 @@ impl Whisper {
             for hint in [request.hint, &[]] {
                 let again = self.decode(&full, seconds, hint, request.language, work);
                 passes += 1;
-                let rank = |h: &Hypothesis| (self.is_sound(h, seconds), h.ending == Ending::Complete);
+                let rank =
+                    |h: &Hypothesis| (self.is_sound(h, seconds), h.ending == Ending::Complete);
                 let by_score =
                     again.mean_log_probability().total_cmp(&found.mean_log_probability());
                 if rank(&again).cmp(&rank(&found)).then(by_score).is_gt() {
