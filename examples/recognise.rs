@@ -8,7 +8,7 @@
 //! Options: `--model NAME` (`tiny.en` or `base`) or `--model DIRECTORY`, `--hint TEXT`,
 //! `--language CODE`, `--verbose` (each prompt with its errors).
 
-use std::{error::Error, fs, path::Path, sync::Arc};
+use std::{error::Error, fs, path::Path, process::ExitCode, sync::Arc};
 
 use phoneai::speech::{
     local::{LocalSettings, transcribe},
@@ -16,7 +16,17 @@ use phoneai::speech::{
     whisper::Whisper,
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
     let directory = match SOURCES.iter().find(|source| source.name == options.model) {
         Some(source) => {
