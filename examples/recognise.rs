@@ -8,7 +8,7 @@
 //! Options: `--model NAME` (`tiny.en` or `base`) or `--model DIRECTORY`, `--hint TEXT`,
 //! `--language CODE`, `--verbose` (each prompt with its errors).
 
-use std::{error::Error, fs, path::Path, sync::Arc};
+use std::{error::Error, fs, path::Path, process::ExitCode, sync::Arc};
 
 use phoneai::speech::{
     local::{LocalSettings, transcribe},
@@ -16,7 +16,17 @@ use phoneai::speech::{
 };
 use phoneai_whisper::Whisper;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
     let directory = match SOURCES.iter().find(|source| source.name == options.model) {
         Some(source) => {
@@ -192,13 +202,13 @@ fn spell(digits: &str, as_digits: bool, words: &mut Vec<String>) {
         words.push(SMALL[value].to_owned());
     } else if value < 100 && digits.len() == 2 {
         words.push(TENS[value / 10 - 2].to_owned());
-        if value % 10 > 0 {
+        if !value.is_multiple_of(10) {
             words.push(SMALL[value % 10].to_owned());
         }
     } else if value < 1000 && !as_digits {
         words.push(SMALL[value / 100].to_owned());
         words.push("hundred".to_owned());
-        if value % 100 > 0 {
+        if !value.is_multiple_of(100) {
             spell(&format!("{}", value % 100), false, words);
         }
     } else {
@@ -221,7 +231,7 @@ fn distance(said: &[String], heard: &[String]) -> usize {
     row[heard.len()]
 }
 
-/// Processor time of this process so far. Linux counts it in ticks of 10 ms.
+/// Processor time of the main thread so far, on which everything is recognised.
 fn processor_seconds() -> f64 {
     let exact = read("/proc/self/schedstat");
     let nanoseconds = exact.split(' ').next().and_then(|field| field.parse::<f64>().ok());

@@ -8,6 +8,7 @@ pub mod activity;
 pub mod cutter;
 pub mod local;
 pub mod model;
+pub mod scripted;
 
 use tokio::sync::mpsc;
 

@@ -128,7 +128,7 @@ impl LogMel {
 /// The index into audio of `length` samples that is mirrored at both ends, where `at` counts from
 /// `margin` samples before the first.
 fn mirrored(at: usize, margin: usize, length: usize) -> usize {
-    let index = if at < margin { margin - at } else { at - margin };
+    let index = at.abs_diff(margin);
     if index < length { index } else { (2 * length).saturating_sub(index + 2) }
 }
 

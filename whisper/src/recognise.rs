@@ -16,6 +16,20 @@ const DOUBTFUL: f32 = -0.8;
 /// Fewer tokens in a second than this, and part of what was said is missing.
 const FEWEST_TOKENS_PER_SECOND: f32 = 1.2;
 
+/// Probability of silence above which a text must be written with more certainty than
+/// [`UNCERTAIN`] to be believed.
+const SILENT: f32 = 0.5;
+
+/// See [`SILENT`].
+const UNCERTAIN: f32 = -0.6;
+
+/// Below this mean log-probability nothing is believed: the model guesses.
+const GUESS: f32 = -1.0;
+
+/// Fewer tokens in a second than this, in a piece longer than [`SINGLE_WORD`], and the piece is
+/// tones or music for which the model found a word.
+const FEWEST_BELIEVED: f32 = 0.5;
+
 /// Pieces shorter than this many seconds may well hold a single word.
 const SINGLE_WORD: f32 = 3.0;
 
@@ -42,7 +56,7 @@ pub struct Request<'a> {
 /// What was recognised in a piece.
 #[derive(Clone, Debug, Default)]
 pub struct Recognition {
-    /// The words in order.
+    /// The words in order; none if it is not believed that anybody spoke.
     pub words: Vec<SpokenWord>,
     /// Mean natural logarithm of the tokens' probabilities.
     pub mean_log_probability: f32,
@@ -81,12 +95,13 @@ impl Whisper {
         let mut found = self.decode(&audio, seconds, request.hint, request.language, work);
         let mut passes = 1;
         let heard = samples.len().div_ceil(2 * HOP);
-        if !self.is_sound(&found, seconds) {
+        if !self.is_sound(&found, seconds) && !is_silence(&found) {
             let full = self.listen(&samples, longest / HOP, work);
             for hint in [request.hint, &[]] {
                 let again = self.decode(&full, seconds, hint, request.language, work);
                 passes += 1;
-                let rank = |h: &Hypothesis| (self.is_sound(h, seconds), h.ending == Ending::Complete);
+                let rank =
+                    |h: &Hypothesis| (self.is_sound(h, seconds), h.ending == Ending::Complete);
                 let by_score =
                     again.mean_log_probability().total_cmp(&found.mean_log_probability());
                 if rank(&again).cmp(&rank(&found)).then(by_score).is_gt() {
@@ -98,7 +113,11 @@ impl Whisper {
                 }
             }
         }
-        let words = self.words(&found, positions, heard);
+        let believed = found.ending == Ending::Complete
+            && !is_silence(&found)
+            && found.mean_log_probability() > GUESS
+            && (seconds < SINGLE_WORD || found.tokens.len() as f32 > seconds * FEWEST_BELIEVED);
+        let words = if believed { self.words(&found, positions, heard) } else { Vec::new() };
         let mean_log_probability = found.mean_log_probability();
         Recognition { words, mean_log_probability, no_speech: found.no_speech, passes }
     }
@@ -169,6 +188,12 @@ impl Draft {
             confidence: (self.log_probability / self.tokens.max(1) as f32).exp().clamp(0.0, 1.0),
         })
     }
+}
+
+/// Whether the model itself doubts that anybody spoke. Of silence, noise, tones and music it
+/// writes "you", "Thank you." or words of the hint, without certainty.
+fn is_silence(found: &Hypothesis) -> bool {
+    found.no_speech > SILENT && found.mean_log_probability() < UNCERTAIN
 }
 
 /// Where the second of two equal phrases at the end of a text begins: the model echoes the last

@@ -118,12 +118,6 @@ impl Vocabulary {
         self.bytes.get(token as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// The text that tokens stand for. Bytes that are no UTF-8 become U+FFFD.
-    pub fn decode(&self, tokens: &[Token]) -> String {
-        let bytes: Vec<u8> = tokens.iter().flat_map(|&t| self.bytes(t)).copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
     /// The tokens of a text, as the model was trained to see it.
     pub fn encode(&self, text: &str) -> Vec<Token> {
         pieces(text).flat_map(|piece| self.merge(piece.as_bytes())).collect()
@@ -131,7 +125,6 @@ impl Vocabulary {
 
     /// Merges the pair of neighbours with the lowest number until none is left.
     fn merge(&self, piece: &[u8]) -> Vec<Token> {
-        let mut parts: Vec<&[u8]> = piece.chunks(1).collect();
         let mut bounds: Vec<usize> = (0..=piece.len()).collect();
         loop {
             let best = bounds
@@ -143,9 +136,8 @@ impl Vocabulary {
             let Some((_, index)) = best else { break };
             bounds.remove(index + 1);
         }
-        parts.clear();
-        parts.extend(bounds.windows(2).map(|w| &piece[w[0]..w[1]]));
-        parts.iter().filter_map(|part| self.numbers.get(*part).copied()).collect()
+        let parts = bounds.windows(2).map(|w| &piece[w[0]..w[1]]);
+        parts.filter_map(|part| self.numbers.get(part).copied()).collect()
     }
 }
 
@@ -216,11 +208,11 @@ fn first_piece(text: &str) -> usize {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// All bytes, a few merges in the order in which they would have been learnt, the specials.
-    pub(crate) fn small() -> Vocabulary {
+    fn small() -> Vocabulary {
         let mut table: Vec<(u8, char)> = byte_table().into_iter().map(|(c, b)| (b, c)).collect();
         table.sort();
         let mut lines: Vec<String> = table.iter().map(|(_, c)| c.to_string()).collect();
@@ -246,11 +238,16 @@ pub(crate) mod tests {
         Vocabulary::parse(&lines.join("\n")).unwrap()
     }
 
+    fn decode(vocabulary: &Vocabulary, tokens: &[Token]) -> String {
+        let bytes = tokens.iter().flat_map(|&token| vocabulary.bytes(token)).copied();
+        String::from_utf8(bytes.collect()).unwrap()
+    }
+
     #[test]
     fn text_survives_encoding_and_decoding() {
         let vocabulary = small();
         for text in [" press 12", "It's 9 °C — né?", "  two  blanks \n", ""] {
-            assert_eq!(vocabulary.decode(&vocabulary.encode(text)), text);
+            assert_eq!(decode(&vocabulary, &vocabulary.encode(text)), text);
         }
     }
 
@@ -259,7 +256,7 @@ pub(crate) mod tests {
         let vocabulary = small();
         // "re" comes before "ss", and both before " pre"; then " pre" + "ss" make the word.
         let tokens = vocabulary.encode(" press 1");
-        let texts: Vec<_> = tokens.iter().map(|&t| vocabulary.decode(&[t])).collect();
+        let texts: Vec<_> = tokens.iter().map(|&t| decode(&vocabulary, &[t])).collect();
         assert_eq!(texts, [" press", " 1"]);
     }
 
@@ -281,7 +278,7 @@ pub(crate) mod tests {
         assert_eq!(special.first_timestamp, special.no_timestamps + 1);
         let codes: Vec<_> = special.languages.iter().map(|(code, _)| code.as_str()).collect();
         assert_eq!(codes, ["en", "es"]);
-        assert_eq!(vocabulary.decode(&[special.start, special.end]), "");
+        assert_eq!(decode(&vocabulary, &[special.start, special.end]), "");
     }
 
     #[test]

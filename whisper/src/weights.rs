@@ -11,6 +11,14 @@ const ACTIVATION_GELU: i8 = 3;
 /// Layers of an encoder or decoder; Whisper large has 32.
 const MAX_LAYERS: usize = 64;
 
+/// The largest of each size that is accepted, far above any Whisper: `mels`, `width`, positions.
+const MOST_MELS: usize = 256;
+const MOST_WIDTH: usize = 8192;
+const MOST_POSITIONS: usize = 1 << 14;
+
+/// The fewest positions of text that leave room for a hint and a phrase.
+const FEWEST_TEXT_POSITIONS: usize = 32;
+
 /// The sizes that make one Whisper differ from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dimensions {
@@ -28,6 +36,25 @@ pub struct Dimensions {
     pub text_positions: usize,
     /// Tokens.
     pub tokens: usize,
+}
+
+impl Dimensions {
+    fn check(&self) -> Result<(), FormatError> {
+        let limits = [
+            ("filters of the spectrogram", self.mels, 1..=MOST_MELS),
+            ("values per position", self.width, 1..=MOST_WIDTH),
+            ("positions of audio", self.audio_positions, 1..=MOST_POSITIONS),
+            ("positions of text", self.text_positions, FEWEST_TEXT_POSITIONS..=MOST_POSITIONS),
+        ];
+        match limits.into_iter().find(|(_, value, range)| !range.contains(value)) {
+            Some((what, value, range)) => Err(FormatError::Unsupported(format!(
+                "the model has {value} {what}; between {} and {} are supported",
+                range.start(),
+                range.end()
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A matrix of weights and a bias.
@@ -164,6 +191,7 @@ pub fn load(file: &mut Checkpoint) -> Result<(Dimensions, Encoder, Decoder), For
         text_positions,
         tokens,
     };
+    dimensions.check()?;
     let mut source = Source { file, width };
     // The largest first: its raw copy is gone before the others are converted.
     let embeddings = source.weights("decoder/embeddings", tokens, width)?;
@@ -246,7 +274,11 @@ impl Source<'_> {
     }
 
     fn feed_forward(&mut self, name: &str) -> Result<FeedForward, FormatError> {
-        let hidden = rows(self.file, &format!("{name}/linear_0/weight"))?;
+        let first = format!("{name}/linear_0/weight");
+        let hidden = rows(self.file, &first)?;
+        if hidden == 0 {
+            return Err(wrong(&first, vec![0, self.width], vec![4 * self.width, self.width]));
+        }
         Ok(FeedForward {
             norm: self.norm(&format!("{name}/layer_norm"))?,
             rise: self.linear(&format!("{name}/linear_0"), hidden, self.width)?,
@@ -357,7 +389,7 @@ fn flag(file: &Checkpoint, name: &str, expected: i8) -> Result<(), FormatError> 
 fn heads(file: &Checkpoint, name: &str, width: usize) -> Result<usize, FormatError> {
     let found = single(file, name)?;
     let heads = usize::try_from(found).unwrap_or_default();
-    if heads == 0 || width == 0 || width % heads != 0 {
+    if heads == 0 || width == 0 || !width.is_multiple_of(heads) {
         return Err(FormatError::Unsupported(format!(
             "{name} is {found}, which does not divide the width of {width}"
         )));

@@ -165,15 +165,19 @@ impl Call {
         state.deliver();
     }
 
-    /// Hands out what the listener has room for. True if nothing is left to hand out.
+    /// Hands out what the listener has room for. True if the call has to join the line because
+    /// the listener has made room.
     pub fn deliver(&self) -> bool {
-        self.lock().deliver()
+        let mut state = self.lock();
+        state.deliver();
+        state.wants_worker()
     }
 
-    /// Whether events are left over after the last piece of an ended call.
+    /// Whether the call has ended, but something is left of it that no worker has: its listener
+    /// has no room.
     pub fn is_left_over(&self) -> bool {
         let state = self.lock();
-        state.ended && state.is_idle() && state.events.is_some()
+        state.ended && !state.in_line && state.events.is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,8 +193,7 @@ impl State {
 
     /// Decides whether the call joins the line, and notes that it does.
     fn wants_worker(&mut self) -> bool {
-        let has_room = self.ended || self.outbox.len() < OUTBOX;
-        let wants = !self.in_line && !self.queue.is_empty() && has_room;
+        let wants = !self.in_line && !self.queue.is_empty() && self.outbox.len() < OUTBOX;
         self.in_line |= wants;
         wants
     }
@@ -237,14 +240,14 @@ impl State {
         }
     }
 
-    /// True if nothing is left to hand out. Closes the channel after the last event.
-    fn deliver(&mut self) -> bool {
+    /// Hands out what the listener has room for. Closes the channel after the last event.
+    fn deliver(&mut self) {
         while let (Some(events), Some(event)) = (&self.events, self.outbox.pop_front()) {
             match events.try_send(event) {
                 Ok(()) => {}
                 Err(TrySendError::Full(event)) => {
                     self.outbox.push_front(event);
-                    return false;
+                    return;
                 }
                 Err(TrySendError::Closed(_)) => self.abandon(),
             }
@@ -252,7 +255,6 @@ impl State {
         if self.ended && self.is_idle() {
             self.events = None;
         }
-        true
     }
 
     /// Nobody listens, or nobody will recognise: what waits is let go.

@@ -3,9 +3,9 @@
 //! Each call has a cutter that finds phrases by the pauses between them. Phrases are recognised
 //! by a fixed number of threads that share one copy of the model.
 
-mod belief;
 mod call;
 mod context;
+mod place;
 mod pool;
 
 use std::sync::{
@@ -225,7 +225,7 @@ impl Recogniser {
             words = found.words.len(),
             "A piece was recognised."
         );
-        belief::transcript(piece, found)
+        place::transcript(piece, found.words)
     }
 }
 
@@ -239,3 +239,6 @@ impl Recognise for Recogniser {
         Ok(self.words(piece, before, work))
     }
 }
+
+#[cfg(test)]
+mod tests;

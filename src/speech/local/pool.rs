@@ -121,7 +121,16 @@ impl Line {
             if let Some(call) = waiting.calls.pop_front() {
                 return Some(call);
             }
-            waiting.undelivered.retain(|call| !call.deliver());
+            let Waiting { calls, undelivered, .. } = &mut *waiting;
+            for call in undelivered.iter() {
+                if call.deliver() {
+                    calls.push_back(Arc::clone(call));
+                }
+            }
+            undelivered.retain(|call| call.is_left_over());
+            if !calls.is_empty() {
+                continue;
+            }
             waiting = if waiting.undelivered.is_empty() {
                 self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner)
             } else {

@@ -303,3 +303,66 @@ fn last_lines(text: &str) -> String {
     let first = lines.len().saturating_sub(COMPLAINT_LINES);
     lines.get(first..).unwrap_or_default().join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A model of three tiny files in a package that does not exist.
+    const TINY: ModelSource = ModelSource {
+        name: "test",
+        packages: &[],
+        files: &[
+            SourceFile { name: "model.bin", parts: &[], bytes: 1, sha256: SUM_OF_X },
+            SourceFile { name: "vocabulary.txt", parts: &[], bytes: 1, sha256: SUM_OF_X },
+            SourceFile { name: "config.json", parts: &[], bytes: 1, sha256: SUM_OF_X },
+        ],
+    };
+
+    /// SHA-256 of the letter x, as `printf x | sha256sum` prints it.
+    const SUM_OF_X: &str = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+
+    fn directory_with(content: &[u8]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for file in TINY.files {
+            fs::write(directory.path().join(file.name), content).unwrap();
+        }
+        directory
+    }
+
+    #[test]
+    fn a_whole_model_is_not_fetched_again() {
+        let directory = directory_with(b"x");
+        let mut told = 0;
+        let files = fetch(&TINY, directory.path(), &mut |_| told += 1).unwrap();
+        assert_eq!((files.directory.as_path(), told), (directory.path(), 0));
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_both_sums() {
+        let directory = directory_with(b"y");
+        let error = check(&TINY.files[0], directory.path()).unwrap_err().to_string();
+        assert!(error.contains("model.bin") && error.contains(SUM_OF_X), "{error}");
+    }
+
+    #[test]
+    fn what_was_begun_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let staging = Staging::new(directory.path()).unwrap();
+        fs::write(staging.0.join("model.bin"), b"half").unwrap();
+        drop(staging);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_full_disk_says_how_much_is_needed() {
+        let error = failure(&TINY, Path::new("/x"), io::ErrorKind::StorageFull.into());
+        assert!(matches!(error, FetchError::DiskFull { .. }));
+    }
+
+    #[test]
+    fn only_the_end_of_a_long_complaint_is_shown() {
+        let text = (0..20).map(|n| format!("line {n}\n")).collect::<String>();
+        assert_eq!(last_lines(&text).split("; ").count(), COMPLAINT_LINES);
+    }
+}
