@@ -98,7 +98,9 @@ pub async fn start(
     engine: Arc<dyn Engine>,
     clock: Clock,
 ) -> Result<Running, StartError> {
-    let store = Store::open(&config.store.data_dir, clock).await?;
+    let store = Store::open(&config.store.data_dir, clock)
+        .await?
+        .with_max_attempt(config.crawl.max_attempt);
     let recovered = store.recover(OWNER).await?;
     if recovered.scans > 0 || recovered.calls > 0 {
         warn!(

@@ -403,6 +403,19 @@ async fn a_second_store_on_the_same_directory_is_refused_until_the_first_is_gone
 }
 
 #[tokio::test]
+async fn a_new_number_allows_as_many_calls_without_news_as_the_store_says() {
+    let (_dir, store) = store().await;
+    let store = store.with_max_attempt(2);
+    queued(&store, New::Fresh).await;
+    for expected in [false, true] {
+        let job = lease(&store).await;
+        assert_eq!(job.max_attempt, 2);
+        let after = store.finish_call(&job, &CallOutcome::default(), Some(store.now())).await;
+        assert_eq!(matches!(after.unwrap(), AfterCall::GivenUp { .. }), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_short_command_joins_the_process_that_has_the_directory() {
     let (dir, store) = store().await;
     let joined = Store::join(dir.path(), Clock::real()).await.unwrap();

@@ -182,7 +182,7 @@ async fn put_number(
     .bind(duplicate_of)
     .bind(&number.business_name)
     .bind(number.retry_auto)
-    .bind(MAX_ATTEMPT)
+    .bind(i64::from(MAX_ATTEMPT))
     .bind(number.attempt)
     .bind(number.completed)
     .bind(number.created_at.0)

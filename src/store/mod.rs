@@ -121,6 +121,7 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Clock,
+    max_attempt: u32,
     /// None in a store that has joined another process.
     _lock: Option<Arc<File>>,
 }
@@ -176,7 +177,14 @@ impl Store {
             .acquire_timeout(BUSY_TIMEOUT * 2)
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await?;
-        Ok(Self { writer, readers, clock, _lock: lock.map(Arc::new) })
+        let max_attempt = queue::MAX_ATTEMPT;
+        Ok(Self { writer, readers, clock, max_attempt, _lock: lock.map(Arc::new) })
+    }
+
+    /// The same store; numbers that are new to it allow so many calls in a row without news.
+    #[must_use]
+    pub fn with_max_attempt(self, max_attempt: u32) -> Self {
+        Self { max_attempt, ..self }
     }
 
     /// Waits for what is being written and closes the file. Not needed for safety: it only saves

@@ -162,8 +162,8 @@ pub struct Recovered {
     pub calls: u64,
 }
 
-/// So many calls in a row without news end a scan, unless the number says otherwise.
-pub(super) const MAX_ATTEMPT: i64 = 10;
+/// So many calls in a row without news end a scan, unless the store or the number say otherwise.
+pub(super) const MAX_ATTEMPT: u32 = 10;
 
 impl Store {
     /// Takes a request for a crawl: the number is made or updated, and retried by itself from now
@@ -174,7 +174,7 @@ impl Store {
     pub async fn request_crawl(&self, request: CrawlRequest) -> Result<CrawlAnswer, StoreError> {
         let now = self.now();
         let mut tx = self.begin_write().await?;
-        let number = upsert_number(&mut tx, &request, now).await?;
+        let number = upsert_number(&mut tx, &request, self.max_attempt, now).await?;
         let newest = sqlx::query(
             "SELECT id, completed, call_uuid, next_call_at, lease_owner FROM scans
              WHERE number_id = $1 ORDER BY id DESC LIMIT 1",
@@ -345,6 +345,7 @@ const ABORTED: &str = "the service stopped during the call";
 async fn upsert_number(
     tx: &mut Write,
     request: &CrawlRequest,
+    max_attempt: u32,
     now: Time,
 ) -> Result<i64, StoreError> {
     let new_id = next_id(tx, "numbers").await?;
@@ -361,7 +362,7 @@ async fn upsert_number(
     .bind(new_id)
     .bind(&request.number)
     .bind(request.business_name.as_deref().filter(|name| !name.is_empty()))
-    .bind(MAX_ATTEMPT)
+    .bind(i64::from(max_attempt))
     .bind(now.0)
     .fetch_one(&mut **tx)
     .await?;
