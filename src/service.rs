@@ -67,7 +67,9 @@ pub enum StartError {
     #[error(transparent)]
     Recording(#[from] RecorderError),
     /// The socket for the API.
-    #[error("api.listen: cannot listen on {address}: {error}; stop the other program there, or set another port (0 takes a free one)")]
+    #[error(
+        "api.listen: cannot listen on {address}: {error}; stop the other program there, or set another port (0 takes a free one)"
+    )]
     Api {
         /// Where.
         address: SocketAddr,
@@ -104,7 +106,8 @@ pub async fn start(
     let recovered = store.recover(OWNER).await?;
     if recovered.scans > 0 || recovered.calls > 0 {
         warn!(
-            scans = recovered.scans, calls = recovered.calls,
+            scans = recovered.scans,
+            calls = recovered.calls,
             "The service was stopped in the middle of calls; their scans go on."
         );
     }
@@ -187,7 +190,9 @@ impl Running {
         if let Some(scheduler) = self.scheduler {
             // Real time: an operator waits for this, however fast the calls' clock runs.
             if tokio::time::timeout(GOODBYE, scheduler).await.is_err() {
-                warn!("Some calls did not end in time; their scans are taken up at the next start.");
+                warn!(
+                    "Some calls did not end in time; their scans are taken up at the next start."
+                );
             }
         }
         if let Some(registration) = self.registration {
@@ -290,10 +295,7 @@ fn line_settings(config: &Config, trunk: Trunk) -> LineSettings {
         trunk,
         advertise: config.sip.advertise,
         media_bind: config.media.bind,
-        media_ports: PortRange::Between {
-            low: config.media.port_min,
-            high: config.media.port_max,
-        },
+        media_ports: PortRange::Between { low: config.media.port_min, high: config.media.port_max },
         dtmf_tone_ms: config.media.dtmf_tone_ms,
         dtmf_gap_ms: config.media.dtmf_gap_ms,
         no_packets_after: Duration::from_millis(config.media.no_packets_ms.into()),

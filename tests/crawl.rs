@@ -63,7 +63,8 @@ async fn crawl(number: &str) -> Vec<String> {
     }
     let path = format!("/api/callmenu/?number={}", number.replace('+', "%2B"));
     let shown = rehearsal.api(&path).await;
-    if shown["completed"] != true || shown["menu"]["audio_text"].as_str().is_none_or(str::is_empty) {
+    if shown["completed"] != true || shown["menu"]["audio_text"].as_str().is_none_or(str::is_empty)
+    {
         wrong.push(format!("callmenu shows {shown}"));
     }
     rehearsal.end().await;

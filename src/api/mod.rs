@@ -1,6 +1,6 @@
 //! The REST API: the endpoints of the service that phoneai replaces, to the byte, and `/api/v2`.
 //!
-//! [`v1`] answers everything but the paths of `/api/v2` and `/healthz`, because its rules (which
+//! `v1` answers everything but the paths of `/api/v2` and `/healthz`, because its rules (which
 //! path is found, in which order a request is checked, what an error looks like) are not those of
 //! a router.
 

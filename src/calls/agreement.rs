@@ -97,9 +97,7 @@ fn media(
             .and_then(|(payload_type, _)| PayloadType::try_new(*payload_type))
             .unwrap_or(usual.receive_payload_type),
         telephone_event: negotiated.telephone_event.and_then(PayloadType::try_new),
-        receive_telephone_event: negotiated
-            .receive_telephone_event
-            .and_then(PayloadType::try_new),
+        receive_telephone_event: negotiated.receive_telephone_event.and_then(PayloadType::try_new),
         ptime_ms: negotiated.ptime_ms.into(),
         ..usual
     }

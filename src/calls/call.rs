@@ -239,8 +239,7 @@ impl Call<'_> {
         let limit = clock.now() + LAST_WORDS_LIMIT;
         loop {
             self.obey().await?;
-            let due =
-                self.pilot.poll_timeout().map_or(limit, |ms| self.instant(ms).min(limit));
+            let due = self.pilot.poll_timeout().map_or(limit, |ms| self.instant(ms).min(limit));
             tokio::select! {
                 event = self.words.recv() => match event {
                     Some(event) => self.heard_words(event),

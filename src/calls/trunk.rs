@@ -117,7 +117,9 @@ mod tests {
         for good in ["+12025550101", "12025550101", "1001", "1", "+123456789012345"] {
             assert!(Dialled::try_new(good).is_some(), "{good}");
         }
-        for bad in ["", "+", "1 2", "12-3", "1234567890123456", "a", "1@x", "1\r\nX: y", "1;x", "++1"] {
+        for bad in
+            ["", "+", "1 2", "12-3", "1234567890123456", "a", "1@x", "1\r\nX: y", "1;x", "++1"]
+        {
             assert!(Dialled::try_new(bad).is_none(), "{bad:?}");
         }
     }

@@ -155,7 +155,7 @@ impl Gist {
     }
 
     /// The word at which a prompt starts again, if it does: from there on to its end it repeats
-    /// its beginning, with at least [`MIN_RESTART_WORDS`] words.
+    /// its beginning, with at least six words.
     pub fn restart(&self) -> Option<usize> {
         let n = self.words.len();
         let same = |a: usize, b: usize| match (self.words.get(a), self.words.get(b)) {
