@@ -493,6 +493,10 @@ impl Call<'_> {
 
     fn keys_sent(&mut self, at: CallMs) {
         if let Some(keys) = self.pressing.take() {
+            // What is said from now on is another prompt, and not the rest of the one before.
+            if let Some(ear) = &mut self.ear {
+                ear.flush();
+            }
             let now = self.ms(self.shared.clock.now());
             self.tell_pilot(now, Heard::KeysSent { keys, at });
         }
