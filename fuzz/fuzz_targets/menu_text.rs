@@ -56,7 +56,8 @@ fuzz_target!(|data: &[u8]| {
         .lines()
         .map(|line| {
             let words = line.split(' ').map(|word| {
-                let noise = word.bytes().fold(7u32, |a, b| a.wrapping_mul(31).wrapping_add(b.into()));
+                let noise =
+                    word.bytes().fold(7u32, |a, b| a.wrapping_mul(31).wrapping_add(b.into()));
                 let start_ms = at;
                 at = at.wrapping_add(noise >> (noise % 32));
                 Word {
