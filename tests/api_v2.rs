@@ -98,7 +98,7 @@ async fn a_call_is_placed_for_who_asks_and_its_record_can_be_read() {
     bench.store.begin_call(&call).await.unwrap();
     bench.store.update_call(id, &CallStep::Ringing).await.unwrap();
     assert_eq!(bench.get(&location).await.json()["state"], "ringing");
-    let end = CallEnd { reason: "busy here".to_owned(), sip_status: Some(486) };
+    let end = CallEnd { reason: "busy here".to_owned(), sip_status: Some(486), talked: None };
     bench.store.end_call(id, &end).await.unwrap();
     let record = bench.get(&location).await.json();
     assert_eq!((&record["state"], &record["sip_status"]), (&json!("failed"), &json!(486)));

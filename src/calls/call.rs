@@ -9,13 +9,14 @@ use std::{
 use phoneai_media::{
     detect::silence::{SilenceDetector, SpeechChange},
     dtmf::DtmfDigit,
+    recorder::RecordingResult,
     socket::{Direction, Frame, MediaEvent, Stream, StreamConfig},
 };
 use phoneai_sip::{
     endpoint::{CallEvent, Ended, EndedBy},
     transport::udp,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -39,6 +40,8 @@ const RING_LIMIT: Duration = Duration::from_secs(60);
 const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
 /// How long after a call the recogniser may take for what was said last.
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(60);
+/// How long the end of a call waits for its recording to be complete.
+const FILE_LIMIT: Duration = Duration::from_secs(5);
 /// Acts of a pilot in a row; more are a pilot that runs in a circle.
 const MAX_ACTS: usize = 1000;
 /// By how much tones and gaps are longer for a line that took no notice of the usual ones.
@@ -210,7 +213,7 @@ impl Call<'_> {
     async fn close(mut self, end: End) -> Result<Report, CallFailure> {
         let over = self.shared.clock.now();
         self.stream.control.close();
-        self.recording.finish();
+        let recorded = self.recording.finish();
         let report = self.report(&end, over);
         if let End::Failed(failure) = end {
             return Err(failure);
@@ -225,11 +228,11 @@ impl Call<'_> {
         }
         self.pilot.handle(self.ms(self.shared.clock.now()), Heard::Closed);
         self.obey().await?;
+        self.wait_for_file(recorded).await;
         info!(
             call = %self.order.uuid, reason = %report.reason, status = report.sip_status,
             seconds = report.talked.map(|t| t.as_secs_f32()), "The call is over."
         );
-        self.tell(What::Ended { reason: report.reason.clone(), status: report.sip_status });
         Ok(report)
     }
 
@@ -256,6 +259,18 @@ impl Call<'_> {
         }
     }
 
+    /// Waits until the recording is complete: who hears of the end of the call may open it.
+    async fn wait_for_file(&mut self, recorded: Option<oneshot::Receiver<RecordingResult>>) {
+        let Some(recorded) = recorded else { return };
+        tokio::select! {
+            // A failure was told when it happened.
+            _ = recorded => {}
+            () = self.shared.clock.sleep(FILE_LIMIT) => {
+                warn!(call = %self.order.uuid, "The recording is not on disk yet; is the disk slow?");
+            }
+        }
+    }
+
     fn report(&self, end: &End, over: Instant) -> Report {
         let (status, theirs) = match end {
             End::Signalled(ended) => {
@@ -276,6 +291,7 @@ impl Call<'_> {
             reason: self.hang_up.clone().unwrap_or(theirs),
             sip_status: status.filter(|_| self.hang_up.is_none()),
             talked: self.answered.map(|answered| over.saturating_duration_since(answered)),
+            ended_ms: self.ms(over),
         }
     }
 

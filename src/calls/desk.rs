@@ -13,12 +13,7 @@ use tokio::sync::watch;
 use tracing::error;
 use uuid::Uuid;
 
-use super::{
-    Lines, Order,
-    live::{LiveEvent, What},
-    pilot::Listener,
-    trunk::Dialled,
-};
+use super::{Lines, Order, Report, pilot::Listener, trunk::Dialled};
 use crate::{
     api::{CallRequest, DialError, Switch},
     crawl::scheduler::Waker,
@@ -122,24 +117,19 @@ async fn listen(
     stop: watch::Receiver<bool>,
     _place: Place,
 ) {
-    let end = match lines.place(&order, &mut Listener::until(longest), stop).await {
-        Ok(report) => CallEnd { reason: report.reason, sip_status: report.sip_status },
+    let (end, at_ms) = match lines.place(&order, &mut Listener::until(longest), stop).await {
+        Ok(Report { reason, sip_status, talked, ended_ms }) => {
+            (CallEnd { reason, sip_status, talked }, ended_ms)
+        }
         Err(failure) => {
             error!(call = %order.uuid, error = %failure, "The call could not be made.");
-            let reason = failure.to_string();
-            lines.live().tell(LiveEvent {
-                call: order.uuid,
-                number: order.number.as_str().to_owned(),
-                scan: None,
-                at_ms: 0,
-                what: What::Ended { reason: reason.clone(), status: None },
-            });
-            CallEnd { reason, sip_status: None }
+            (CallEnd { reason: failure.to_string(), ..CallEnd::default() }, 0)
         }
     };
     if let Err(error) = lines.store().end_call(order.uuid, &end).await {
         error!(call = %order.uuid, %error, "The end of the call was not stored.");
     }
+    lines.tell_end(&order, at_ms, &end.reason, end.sip_status);
 }
 
 #[cfg(test)]

@@ -24,10 +24,15 @@ use phoneai_sip::transport::udp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::{live::Live, pilot::Pilot, recording::Shelf, trunk::Dialled};
+use self::{
+    live::{Live, LiveEvent, What},
+    pilot::Pilot,
+    recording::Shelf,
+    trunk::Dialled,
+};
 use crate::{
     config::Trunk,
-    speech::{Engine, SpeechError},
+    speech::{CallMs, Engine, SpeechError},
     store::{ScanId, Store, StoreError, UserId},
 };
 
@@ -91,6 +96,8 @@ pub struct Report {
     pub sip_status: Option<u16>,
     /// From the answer to the end; `None` if it was not answered.
     pub talked: Option<Duration>,
+    /// When it ended, on the call's clock.
+    pub ended_ms: CallMs,
 }
 
 /// Why a call could not be made. Nothing was sent to anybody.
@@ -136,6 +143,7 @@ impl Lines {
     }
 
     /// Makes a call and stays with it until it is over. When `stop` becomes true, it is hung up.
+    /// The caller stores the end of the call, and then tells it with [`Lines::tell_end`].
     ///
     /// # Errors
     /// If the call could not be made, or what was heard could not be stored.
@@ -146,6 +154,18 @@ impl Lines {
         stop: watch::Receiver<bool>,
     ) -> Result<Report, CallFailure> {
         call::run(&self.shared, order, pilot, stop).await
+    }
+
+    /// Tells whoever watches that a call is over. It is to be stored before: who hears of it may
+    /// ask for its record at once.
+    pub fn tell_end(&self, order: &Order, at_ms: CallMs, reason: &str, status: Option<u16>) {
+        self.shared.live.tell(LiveEvent {
+            call: order.uuid,
+            number: order.number.as_str().to_owned(),
+            scan: order.scan.map(|scan| scan.0),
+            at_ms,
+            what: What::Ended { reason: reason.to_owned(), status },
+        });
     }
 
     /// The place where calls tell what happens.

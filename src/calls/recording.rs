@@ -9,9 +9,10 @@ use std::{
 };
 
 use phoneai_media::{
-    recorder::{Channels, Recorder, RecorderError, RecordingThread},
+    recorder::{Channels, Recorder, RecorderError, RecordingResult, RecordingThread},
     stream::Frame,
 };
+use tokio::sync::oneshot;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -50,7 +51,8 @@ pub(super) struct Recording {
 struct Open {
     shelf: Shelf,
     call: Uuid,
-    whole: Recorder,
+    /// Gone when the call is over.
+    whole: Option<Recorder>,
     prompt: Option<Recorder>,
     prompts: u32,
     last: VecDeque<Frame>,
@@ -62,9 +64,11 @@ impl Recording {
         let open = shelf.map(|shelf| Open {
             shelf: shelf.clone(),
             call,
-            whole: shelf
-                .thread
-                .record(shelf.data_dir.join(file(call, "call")), Channels::HeardAndSent),
+            whole: Some(
+                shelf
+                    .thread
+                    .record(shelf.data_dir.join(file(call, "call")), Channels::HeardAndSent),
+            ),
             prompt: None,
             prompts: 0,
             last: VecDeque::with_capacity(REMEMBERED),
@@ -85,9 +89,11 @@ impl Recording {
     /// Records a frame.
     pub(super) fn frame(&mut self, frame: &Frame) {
         let Some(open) = &mut self.open else { return };
-        open.whole.push(frame);
-        if let Some(prompt) = &mut open.prompt {
-            prompt.push(frame);
+        for recorder in [&mut open.whole, &mut open.prompt].into_iter().flatten() {
+            recorder.push(frame);
+            if let Some(error) = recorder.failure() {
+                warn!(call = %open.call, %error, "A recording ends here; the call goes on.");
+            }
         }
         if open.last.len() >= REMEMBERED {
             open.last.pop_front();
@@ -124,9 +130,10 @@ impl Recording {
         });
     }
 
-    /// The call is over.
-    pub(super) fn finish(&mut self) {
+    /// The call is over. What is returned tells when the file of the whole call is complete.
+    pub(super) fn finish(&mut self) -> Option<oneshot::Receiver<RecordingResult>> {
         self.end_prompt(true);
+        self.open.as_mut()?.whole.take().map(Recorder::finish)
     }
 }
 

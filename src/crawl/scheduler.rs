@@ -196,6 +196,7 @@ async fn crawl(
         asked_by: job.asked_by,
         scan: Some(job.scan),
     });
+    let mut ended_ms = 0;
     let placed = match &order {
         Some(order) => lines.place(order, &mut crawler, stop).await.map_err(|e| e.to_string()),
         None => Err(format!(
@@ -210,13 +211,16 @@ async fn crawl(
     let news = crawler.has_news();
     let complete = summary.is_some_and(|summary| summary.complete);
     let outcome = match placed {
-        Ok(report) => CallOutcome {
-            news,
-            complete,
-            reason: report.reason,
-            sip_status: report.sip_status,
-            talked: report.talked,
-        },
+        Ok(report) => {
+            ended_ms = report.ended_ms;
+            CallOutcome {
+                news,
+                complete,
+                reason: report.reason,
+                sip_status: report.sip_status,
+                talked: report.talked,
+            }
+        }
         Err(reason) => {
             error!(call = %job.call_uuid, %reason, "The call could not be made.");
             CallOutcome { news, complete, reason, ..CallOutcome::default() }
@@ -225,7 +229,11 @@ async fn crawl(
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
     let wait = settings.backoff.wait(without_news, spread(job.call_uuid));
     let next = Time(lines.clock().wall_micros()).after(wait);
-    let after = lines.store().finish_call(job, &outcome, Some(next)).await?;
+    let after = lines.store().finish_call(job, &outcome, Some(next)).await;
+    if let Some(order) = &order {
+        lines.tell_end(order, ended_ms, &outcome.reason, outcome.sip_status);
+    }
+    let after = after?;
     let number = log::number(&job.number);
     let (complete, reason) = match after {
         AfterCall::Again(_) => {

@@ -1,5 +1,7 @@
 //! The record of every call that was placed.
 
+use std::time::Duration;
+
 use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
@@ -88,6 +90,9 @@ pub struct CallEnd {
     pub reason: String,
     /// The SIP status that refused it, if one did.
     pub sip_status: Option<u16>,
+    /// From the answer to the end; `None` if it was not answered, or if the call still was on a
+    /// moment ago: then the record counts from its answer until now.
+    pub talked: Option<Duration>,
 }
 
 /// A call as it is on record.
@@ -211,6 +216,7 @@ impl Store {
         let outcome = CallOutcome {
             reason: end.reason.clone(),
             sip_status: end.sip_status,
+            talked: end.talked,
             ..CallOutcome::default()
         };
         close(&mut tx, uuid, &outcome, now).await?;
