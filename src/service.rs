@@ -88,6 +88,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     scheduler: Option<JoinHandle<()>>,
     registration: Option<JoinHandle<()>>,
+    /// How the registration at the trunk stands, if there is to be one.
+    registered: Option<watch::Receiver<RegistrationState>>,
     api: JoinHandle<()>,
 }
 
@@ -156,11 +158,22 @@ pub async fn start(
         warn!("No trunk is configured (trunk.address): no number can be called.");
     }
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
-    let desk = Desk::new(lines, waker, registered, max_call, stopping.clone());
+    let desk = Desk::new(lines, waker, registered.clone(), max_call, stopping.clone());
     let api = Api::new(store.clone(), Arc::new(desk), live.clone());
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");
-    Ok(Running { api_addr, sip_addr, store, live, sip, stop, scheduler, registration, api })
+    Ok(Running {
+        api_addr,
+        sip_addr,
+        store,
+        live,
+        sip,
+        stop,
+        scheduler,
+        registration,
+        registered,
+        api,
+    })
 }
 
 impl Running {
@@ -182,6 +195,18 @@ impl Running {
     /// What is going on.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// Waits until the trunk has registered us, however long that takes; at once where there is
+    /// nothing to register.
+    pub async fn ready(&self) {
+        if let Some(registered) = &self.registered {
+            let is_up = |state: &RegistrationState| {
+                matches!(state, RegistrationState::Registered { .. })
+            };
+            // An error means that the service ends, which whoever waits will notice.
+            let _ = registered.clone().wait_for(is_up).await;
+        }
     }
 
     /// Hangs up all calls, answers what was asked, and ends.

@@ -27,21 +27,12 @@ async fn crawl(number: &str) -> Vec<String> {
         panic!("{number} is no business")
     };
     let data = tempfile::tempdir().expect("a directory");
-    let clock = Clock::fast(PACE);
-    let rehearsal = Rehearsal::start(data.path(), clock, |_| {}).await;
+    let rehearsal = Rehearsal::start(data.path(), Clock::fast(PACE), |_| {}).await;
     let mut live = rehearsal.service.live().watch();
-    loop {
-        let path = format!("/api/makecall/?number={}", number.replace('+', "%2B"));
-        let answer = rehearsal.api(&path).await;
-        match answer["status"].as_str() {
-            Some("success") => break,
-            // The trunk is not registered yet.
-            _ if answer["message"] == "Switch Connection error" => {
-                clock.sleep(Duration::from_millis(100)).await;
-            }
-            _ => panic!("{answer}"),
-        }
-    }
+    rehearsal.service.ready().await;
+    let path = format!("/api/makecall/?number={}", number.replace('+', "%2B"));
+    let answer = rehearsal.api(&path).await;
+    assert_eq!(answer["status"], "success", "{answer}");
     let end = async {
         loop {
             let event = live.recv().await.expect("an event");

@@ -132,7 +132,7 @@ impl<T: Copy> Panels<T> {
     }
 }
 
-/// Working memory of [`multiply`]; keep one per thread.
+/// Working memory of `multiply`; keep one per thread.
 #[derive(Default)]
 pub struct Scratch {
     left: Vec<f32>,

@@ -75,6 +75,12 @@ const QUEUE: &[&str] = &[
     "todos nuestros agentes|representantes|operadores",
 ];
 
+const BUSY: &[&str] = &[
+    "helping|assisting|serving other|another",
+    "all of|our|agents|representatives|operators|lines are busy|currently|helping|assisting",
+    "hold|wait for|until next available",
+];
+
 const INPUT: &[&str] = &[
     "enter|type|key|input|provide|ingrese|introduzca|teclee|marque your|the|a|in|su|el|yours",
     "enter|type|ingrese|introduzca|input|punch number|code|digits|digit|pin|password|passcode|date|zip|account|extension|numero|followed",
@@ -106,6 +112,8 @@ pub(super) struct Signs {
     pub voicemail: bool,
     pub transfer: bool,
     pub queue: bool,
+    /// Everybody is busy: "please hold" is no transfer then.
+    pub busy: bool,
     pub input: bool,
     pub goodbye: bool,
     pub stay_on_line: bool,
@@ -120,6 +128,7 @@ pub(super) fn signs(tokens: &[Token]) -> Signs {
         voicemail: any(tokens, VOICEMAIL),
         transfer: any(tokens, TRANSFER),
         queue: any(tokens, QUEUE),
+        busy: any(tokens, BUSY),
         input: any(tokens, INPUT),
         goodbye: any(tokens, GOODBYE),
         stay_on_line: any(
@@ -154,7 +163,7 @@ pub(super) fn decide(signs: Signs, options: &[MenuOption]) -> PromptKind {
         PromptKind::Menu
     } else if signs.voicemail {
         PromptKind::Voicemail
-    } else if signs.transfer {
+    } else if signs.transfer && !(signs.queue && signs.busy) {
         PromptKind::Transfer
     } else if signs.queue {
         PromptKind::Queue

@@ -16,6 +16,8 @@ use super::{
 
 /// Most words of a label; what is longer is cut there.
 const MAX_LABEL_WORDS: usize = 40;
+/// Most words of "or stay on the line".
+const MAX_WAITING_WORDS: usize = 8;
 /// Most words before a key that are searched for its label.
 const MAX_LOOK_BACK: usize = 80;
 
@@ -147,6 +149,9 @@ fn after(tokens: &[Token], phrase: &KeyPhrase, gap_end: usize) -> Candidate {
     if start >= gap_end {
         return none;
     }
+    if let Some(behind) = behind_waiting(tokens, start, gap_end) {
+        start = behind;
+    }
     let lead_break = break_before(tokens, start);
     // "press one or say sales"
     let said = matches!(text(tokens, start), "or") && text(tokens, start + 1) == "say";
@@ -194,6 +199,21 @@ fn after(tokens: &[Token], phrase: &KeyPhrase, gap_end: usize) -> Candidate {
         score -= 4.0;
     }
     Candidate { label: start..end, score }
+}
+
+/// Where the label begins behind "or stay on the line": "press zero or stay on the line | for the
+/// front desk".
+fn behind_waiting(tokens: &[Token], start: usize, end: usize) -> Option<usize> {
+    let waits = text(tokens, start) == "or"
+        && matches!(text(tokens, start + 1), "stay" | "remain" | "hold" | "wait");
+    if !waits {
+        return None;
+    }
+    let until = end.min(start + MAX_WAITING_WORDS);
+    let line = (start + 2..until).find(|&k| text(tokens, k) == "line")?;
+    let follows = lexicon::is_connector(text(tokens, line + 1))
+        && break_before(tokens, line + 1) != Break::Strong;
+    (line + 1 < end && follows).then_some(line + 1)
 }
 
 /// Words that begin a new thought rather than go on with a label.
@@ -330,7 +350,11 @@ fn past_courtesy(tokens: &[Token], i: usize) -> Option<usize> {
 pub(super) fn clean(tokens: &[Token], label: Range<usize>) -> String {
     let mut words: Vec<&str> =
         tokens.get(label).unwrap_or_default().iter().map(|t| t.text.as_str()).collect();
-    while words.len() > 1 && words.last().is_some_and(|w| lexicon::is_label_suffix(w)) {
+    // "a branch near you" keeps its end, "for sales you press" does not.
+    while let [.., before, last] = words.as_slice()
+        && lexicon::is_label_suffix(last)
+        && !(*last == "you" && lexicon::is_preposition(before))
+    {
         words.pop();
     }
     let mut rest = words.as_slice();

@@ -348,6 +348,14 @@ pub(super) fn is_label_prefix(word: &str) -> bool {
     )
 }
 
+/// Words after which "you" is part of a label.
+pub(super) fn is_preposition(word: &str) -> bool {
+    matches!(
+        word,
+        "near" | "for" | "to" | "with" | "of" | "about" | "around" | "from" | "by" | "reach" | "call"
+    )
+}
+
 /// Words that go after the words of a label and say nothing.
 pub(super) fn is_label_suffix(word: &str) -> bool {
     matches!(

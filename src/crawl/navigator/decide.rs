@@ -161,6 +161,12 @@ impl Navigator {
             self.ignores_early_keys = true;
             return self.ignored(now, step, presses, &heard, hearing);
         }
+        if heard.is_empty()
+            && let Some((start_ms, end_ms)) = hearing.wordless()
+        {
+            self.learn(&Heard { start_ms, end_ms, ..heard }, Some(step));
+            return self.end(EndReason::BranchEnd);
+        }
         if heard.is_empty() {
             // A key that was pressed while the line spoke may have been lost, and words may have
             // been: only silence that one can rely on, or a prompt reaction, is a dead end.

@@ -27,6 +27,8 @@ const COMPLETE_MS: CallMs = 700;
 /// Quiet after an old prompt's end that shows that the line waits for keys: it would have reacted
 /// to those that were pressed before, and has not lost patience yet.
 const NO_REACTION_MS: CallMs = 2000;
+/// More sound than this without a word is a prompt that the recogniser does not understand.
+const WORDLESS_MS: CallMs = 1500;
 /// A menu that waits at least this long has stopped to read its options: what is said then
 /// without offering anything is no part of it.
 const TIMEOUT_GAP_MS: CallMs = 2000;
@@ -52,6 +54,9 @@ pub(super) struct Hearing {
     speaking: bool,
     /// When speech was first noticed.
     pub began: Option<CallMs>,
+    /// When the sound began that goes on, and how much there was before it since `began`.
+    sound_since: Option<CallMs>,
+    sound_ms: CallMs,
     quiet_since: CallMs,
     last_word_end: CallMs,
     heard_until: CallMs,
@@ -121,6 +126,8 @@ impl Hearing {
             words: 0,
             speaking,
             began: None,
+            sound_since: None,
+            sound_ms: 0,
             quiet_since: now,
             last_word_end: now,
             heard_until: previous.map_or(0, |p| p.heard_until),
@@ -142,12 +149,23 @@ impl Hearing {
         self.speaking = true;
         if at >= self.fence {
             self.began.get_or_insert(at);
+            self.sound_since = Some(at);
         }
     }
 
     pub fn speech_ended(&mut self, at: CallMs) {
         self.speaking = false;
         self.quiet_since = self.quiet_since.max(at);
+        if let Some(since) = self.sound_since.take() {
+            self.sound_ms = self.sound_ms.saturating_add(at.saturating_sub(since));
+        }
+    }
+
+    /// Where something was said of which not a word was understood, such as a prompt in another
+    /// language; `None` for what may be a click or a cough, and where words may have been lost.
+    pub fn wordless(&self) -> Option<(CallMs, CallMs)> {
+        let began = self.began.filter(|_| self.words == 0 && !self.uncertain)?;
+        (self.sound_ms >= WORDLESS_MS && !self.is_behind()).then_some((began, self.quiet_since))
     }
 
     /// A machine that records or faxes: nothing more will be said.
@@ -299,6 +317,9 @@ impl Hearing {
 
     /// The line hung up: what it said may still be on its way through the recogniser.
     pub fn line_gone(&mut self, now: CallMs) {
+        if let Some(since) = self.sound_since.take() {
+            self.sound_ms = self.sound_ms.saturating_add(now.saturating_sub(since));
+        }
         if self.speaking || self.words == 0 {
             self.quiet_since = self.quiet_since.max(now);
         }

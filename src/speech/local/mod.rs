@@ -115,7 +115,7 @@ pub fn transcribe(
     let mut transcripts = Vec::new();
     let mut context = Context::default();
     let mut hear = |piece: Piece| {
-        let transcript = recogniser.words(&piece, context.before(&piece), &mut work);
+        let transcript = recogniser.words_of_all(&piece, context.before(&piece), &mut work);
         context.note(&transcript);
         transcripts.extend((!transcript.words.is_empty()).then_some(transcript));
     };
@@ -227,6 +227,33 @@ impl Recogniser {
         );
         place::transcript(piece, found.words)
     }
+
+    /// Recognises a piece, and its parts if the model has left out what is plainly to be heard: it
+    /// now and then skips a whole sentence and is sure of the rest.
+    fn words_of_all(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
+        let whole = self.words(piece, before, work);
+        let Some(unheard) = place::unheard(piece, &whole) else { return whole };
+        let (first, second) = place::split(piece, unheard.pause);
+        let mut parts = self.words(&first, before, work);
+        let between = format!("{before} {}", parts.text());
+        let rest = self.words(&second, &between, work);
+        let better = !parts.words.is_empty()
+            && !rest.words.is_empty()
+            && parts.words.len() + rest.words.len() > whole.words.len();
+        tracing::debug!(
+            from_ms = piece.from_ms,
+            unheard_ms = unheard.length_ms,
+            better,
+            "Something was left out; the parts of the piece were recognised."
+        );
+        if !better {
+            return whole;
+        }
+        let (one, other) = (parts.words.len() as f32, rest.words.len() as f32);
+        parts.confidence = (parts.confidence * one + rest.confidence * other) / (one + other);
+        parts.words.extend(rest.words);
+        parts
+    }
 }
 
 impl Recognise for Recogniser {
@@ -236,7 +263,7 @@ impl Recognise for Recogniser {
         before: &str,
         work: &mut Workspace,
     ) -> Result<Transcript, String> {
-        Ok(self.words(piece, before, work))
+        Ok(self.words_of_all(piece, before, work))
     }
 }
 

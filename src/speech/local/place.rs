@@ -16,6 +16,18 @@ const PAUSE_BELOW_PEAK_DB: f32 = 32.0;
 /// What is less than this above the piece's softest steps is a pause too, in dB.
 const PAUSE_ABOVE_NOISE_DB: f32 = 6.0;
 
+/// More sound than this without a word, and a phrase was left out: two short words take as long.
+const LEFT_OUT_MS: u32 = 600;
+
+/// A word may go on this much behind its place.
+const ROUND_WORD_MS: u32 = 100;
+
+/// Pauses so close to a stretch without words are at its ends.
+const AROUND_MS: u32 = 600;
+
+/// A pause of at least this is between phrases, not within a word.
+const PHRASE_PAUSE_MS: u32 = 150;
+
 /// A word keeps at least this much of its stretch, however soft.
 const SHORTEST_MS: u32 = 60;
 
@@ -40,6 +52,48 @@ pub fn transcript(piece: &Piece, words: Vec<SpokenWord>) -> Transcript {
     Transcript { words, confidence }
 }
 
+/// Sound that no word was found for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// Milliseconds of sound in the longest stretch without words.
+    pub length_ms: u32,
+    /// The middle of the longest pause at either end of it, in milliseconds from the piece's
+    /// beginning: where to cut.
+    pub pause: u32,
+}
+
+/// What a recogniser has left out of a piece in which it found words: a stretch with more than
+/// [`LEFT_OUT_MS`] of sound before, between or behind the words, with a pause to cut at.
+pub fn unheard(piece: &Piece, found: &Transcript) -> Option<Unheard> {
+    if found.words.is_empty() {
+        return None;
+    }
+    let levels = Levels::of(&piece.samples);
+    let at = |ms: u32| ms.saturating_sub(piece.from_ms);
+    let length = at(piece.to_ms());
+    let ends = found.words.iter().map(|word| at(word.end_ms));
+    let starts = found.words.iter().map(|word| at(word.start_ms));
+    let stretches = std::iter::once(0).chain(ends).zip(starts.chain([length]));
+    let longest = stretches
+        .map(|(from, to)| (levels.sound_ms(from + ROUND_WORD_MS, to), from, to))
+        .max()
+        .filter(|(sound, ..)| *sound > LEFT_OUT_MS)?;
+    let (length_ms, from, to) = longest;
+    let pause = levels.longest_pause(from.saturating_sub(AROUND_MS), (to + AROUND_MS).min(length))?;
+    Some(Unheard { length_ms, pause })
+}
+
+/// A piece in two, cut `at_ms` from its beginning.
+pub fn split(piece: &Piece, at_ms: u32) -> (Piece, Piece) {
+    let at = (at_ms as usize * (RATE / 1000)).min(piece.samples.len());
+    let (first, second) = piece.samples.split_at(at);
+    let second_from = piece.from_ms.saturating_add(at_ms);
+    (
+        Piece { from_ms: piece.from_ms, samples: first.to_vec() },
+        Piece { from_ms: second_from, samples: second.to_vec() },
+    )
+}
+
 /// Which steps of a piece are louder than its pauses.
 struct Levels {
     loud: Vec<bool>,
@@ -59,6 +113,32 @@ impl Levels {
         let noise = sorted.get(sorted.len() / 20).copied().unwrap_or_default();
         let pause = (noise + PAUSE_ABOVE_NOISE_DB).max(peak - PAUSE_BELOW_PEAK_DB);
         Self { loud: levels.into_iter().map(|level| level > pause).collect() }
+    }
+
+    /// Milliseconds of sound between two places.
+    fn sound_ms(&self, from_ms: u32, to_ms: u32) -> u32 {
+        let (from, to) = ((from_ms / STEP_MS) as usize, (to_ms / STEP_MS) as usize);
+        let steps = self.loud.get(from..to.min(self.loud.len())).unwrap_or_default();
+        steps.iter().filter(|loud| **loud).count() as u32 * STEP_MS
+    }
+
+    /// The middle of the longest pause between two places, with sound on both sides of it.
+    fn longest_pause(&self, from_ms: u32, to_ms: u32) -> Option<u32> {
+        let (from, to) = ((from_ms / STEP_MS) as usize, (to_ms / STEP_MS) as usize);
+        let to = to.min(self.loud.len());
+        let first = (from..to).find(|&step| self.loud.get(step) == Some(&true))?;
+        let (mut longest, mut middle, mut quiet_from) = (0, None, first);
+        for step in first..to {
+            if self.loud.get(step) == Some(&true) {
+                let quiet = step - quiet_from;
+                if quiet > longest {
+                    (longest, middle) = (quiet, Some(quiet_from + quiet / 2));
+                }
+                quiet_from = step + 1;
+            }
+        }
+        let long_enough = longest as u32 * STEP_MS >= PHRASE_PAUSE_MS;
+        middle.filter(|_| long_enough).map(|step| step as u32 * STEP_MS)
     }
 
     /// Moves the start to the first and the end to the last loud step between them.
@@ -99,6 +179,23 @@ mod tests {
         let places: Vec<_> = found.words.iter().map(|w| (w.start_ms, w.end_ms)).collect();
         assert_eq!(places, [(10_400, 10_700), (11_000, 11_200)]);
         assert!((found.confidence - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_phrase_without_words_is_found_with_the_pause_to_cut_at() {
+        let piece = piece(&[(3, 200), (5000, 900), (3, 400), (5000, 800), (3, 200)]);
+        let second = Transcript {
+            words: vec![Word { text: "two".into(), start_ms: 11_500, end_ms: 12_300, confidence: 1.0 }],
+            confidence: 1.0,
+        };
+        assert_eq!(unheard(&piece, &second), Some(Unheard { length_ms: 900, pause: 1300 }));
+        let (one, two) = split(&piece, 1300);
+        assert_eq!((one.to_ms(), two.from_ms, two.to_ms()), (11_300, 11_300, 12_500));
+        // All of it is covered, or nothing is believed at all: nothing to cut.
+        let mut both = second.clone();
+        both.words.insert(0, Word { start_ms: 10_200, end_ms: 11_100, ..both.words[0].clone() });
+        assert_eq!(unheard(&piece, &both), None);
+        assert_eq!(unheard(&piece, &Transcript::default()), None);
     }
 
     #[test]

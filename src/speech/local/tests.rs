@@ -112,7 +112,7 @@ fn pieces_of_many_calls_come_out_whole_and_in_order() {
     for call in calls {
         call.ear.finish();
         let events = rest(call.events);
-        assert_eq!(finals(&events), [0, 1760, 3760, 5760, 7760]);
+        assert_eq!(finals(&events), [0, 1780, 3780, 5780, 7780]);
         assert_settled(&events);
         assert_eq!(events.last(), Some(&SpeechEvent::HeardUntil(10_000)));
     }
@@ -170,20 +170,20 @@ fn a_full_queue_drops_the_oldest_piece_and_says_so() {
     let first = events.iter().find_map(dropped).unwrap();
     assert_eq!(first.0, 0);
     let finals = finals(&events);
-    assert_eq!(finals.last(), Some(&7760));
+    assert_eq!(finals.last(), Some(&7780));
     assert!(finals.len() < 5 && !finals.contains(&0), "{events:?}");
     assert_settled(&events);
 }
 
 #[test]
 fn a_panic_in_a_worker_fails_one_piece_and_ends_nothing() {
-    let fake = Fake { panic_at: Some(1760), ..Fake::new() };
+    let fake = Fake { panic_at: Some(1780), ..Fake::new() };
     let engine = engine(Arc::new(fake), |settings| settings.workers = 1);
     let mut call = engine.open("a").unwrap();
     speak(&mut *call.ear, 0..3);
     call.ear.finish();
     let events = rest(call.events);
-    assert_eq!(finals(&events), [0, 3760]);
+    assert_eq!(finals(&events), [0, 3780]);
     let failed = |event: &&SpeechEvent| matches!(event, SpeechEvent::Failed { .. });
     assert_eq!(events.iter().filter(failed).count(), 1);
     assert_settled(&events);

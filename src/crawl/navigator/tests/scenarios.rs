@@ -313,7 +313,8 @@ fn actions(navigator: &mut Navigator) -> Vec<Action> {
 
 #[test]
 fn options_that_are_recognised_too_late_are_added() {
-    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    let limits = Limits { patience_ms: 10_000, ..Limits::default() };
+    let mut navigator = Navigator::new(Tree::default(), limits);
     navigator.handle(0, Input::Answered);
     navigator.handle(500, Input::SpeechStarted { at: 400 });
     navigator.handle(3000, said("For tickets, press one.", 400));
@@ -330,6 +331,31 @@ fn options_that_are_recognised_too_late_are_added() {
     let stored = actions(&mut navigator);
     assert!(matches!(&stored[..], [Action::Store(_)]), "{stored:?}");
     assert_eq!(navigator.tree().node(NodeNo(0)).unwrap().options.len(), 2);
+}
+
+#[test]
+fn a_prompt_of_which_no_word_is_understood_is_kept() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    let heard_until = |at| Input::Speech(SpeechEvent::HeardUntil(at));
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3100, Input::SpeechEnded { at: 3000 });
+    navigator.handle(3200, said("For Spanish, press two.", 400));
+    navigator.handle(8100, heard_until(8000));
+    let two = Keys::try_new("2").unwrap();
+    let press = Action::Press { keys: two.clone(), slow: false };
+    assert_eq!(actions(&mut navigator).last(), Some(&press));
+    navigator.handle(8300, Input::KeysSent { keys: two, at: 8200 });
+    navigator.handle(9100, Input::SpeechStarted { at: 9000 });
+    navigator.handle(15_000, Input::SpeechEnded { at: 14_700 });
+    navigator.handle(15_100, Input::HungUp);
+    navigator.handle(15_200, heard_until(CallMs::MAX));
+    actions(&mut navigator);
+    let tree = navigator.tree();
+    assert_eq!(edge(tree, 0, "2"), Some(&Edge::Child(NodeNo(1))));
+    let node = tree.node(NodeNo(1)).unwrap();
+    assert_eq!((node.start_ms, node.text().as_str()), (9000, ""));
+    assert!(navigator.outcome().unwrap().complete);
 }
 
 #[test]
