@@ -201,9 +201,8 @@ impl Running {
     /// nothing to register.
     pub async fn ready(&self) {
         if let Some(registered) = &self.registered {
-            let is_up = |state: &RegistrationState| {
-                matches!(state, RegistrationState::Registered { .. })
-            };
+            let is_up =
+                |state: &RegistrationState| matches!(state, RegistrationState::Registered { .. });
             // An error means that the service ends, which whoever waits will notice.
             let _ = registered.clone().wait_for(is_up).await;
         }

@@ -352,7 +352,17 @@ pub(super) fn is_label_prefix(word: &str) -> bool {
 pub(super) fn is_preposition(word: &str) -> bool {
     matches!(
         word,
-        "near" | "for" | "to" | "with" | "of" | "about" | "around" | "from" | "by" | "reach" | "call"
+        "near"
+            | "for"
+            | "to"
+            | "with"
+            | "of"
+            | "about"
+            | "around"
+            | "from"
+            | "by"
+            | "reach"
+            | "call"
     )
 }
 

@@ -79,7 +79,8 @@ pub fn unheard(piece: &Piece, found: &Transcript) -> Option<Unheard> {
         .max()
         .filter(|(sound, ..)| *sound > LEFT_OUT_MS)?;
     let (length_ms, from, to) = longest;
-    let pause = levels.longest_pause(from.saturating_sub(AROUND_MS), (to + AROUND_MS).min(length))?;
+    let pause =
+        levels.longest_pause(from.saturating_sub(AROUND_MS), (to + AROUND_MS).min(length))?;
     Some(Unheard { length_ms, pause })
 }
 
@@ -185,7 +186,12 @@ mod tests {
     fn a_phrase_without_words_is_found_with_the_pause_to_cut_at() {
         let piece = piece(&[(3, 200), (5000, 900), (3, 400), (5000, 800), (3, 200)]);
         let second = Transcript {
-            words: vec![Word { text: "two".into(), start_ms: 11_500, end_ms: 12_300, confidence: 1.0 }],
+            words: vec![Word {
+                text: "two".into(),
+                start_ms: 11_500,
+                end_ms: 12_300,
+                confidence: 1.0,
+            }],
             confidence: 1.0,
         };
         assert_eq!(unheard(&piece, &second), Some(Unheard { length_ms: 900, pause: 1300 }));
