@@ -197,7 +197,9 @@ async fn crawl(
         scan: Some(job.scan),
     });
     let placed = match &order {
-        Some(order) => lines.place(order, &mut crawler, stop).await.map_err(|e| e.to_string()),
+        Some(order) => {
+            lines.place(order, &mut crawler, stop.clone()).await.map_err(|e| e.to_string())
+        }
         None => Err(format!(
             "{:?} cannot be dialled: write an optional + and 1 to 15 digits",
             job.number
@@ -209,21 +211,27 @@ async fn crawl(
     }
     let news = crawler.has_news();
     let complete = summary.is_some_and(|summary| summary.complete);
+    let cut_short = *stop.borrow();
     let outcome = match placed {
         Ok(report) => CallOutcome {
             news,
             complete,
+            cut_short,
             reason: report.reason,
             sip_status: report.sip_status,
             talked: report.talked,
         },
         Err(reason) => {
             error!(call = %job.call_uuid, %reason, "The call could not be made.");
-            CallOutcome { news, complete, reason, ..CallOutcome::default() }
+            CallOutcome { news, complete, cut_short, reason, ..CallOutcome::default() }
         }
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    let wait = settings.backoff.wait(without_news, spread(job.call_uuid));
+    // A call that the service's end cut short is made again as soon as there is a service.
+    let wait = match cut_short {
+        true => Duration::ZERO,
+        false => settings.backoff.wait(without_news, spread(job.call_uuid)),
+    };
     let next = Time(lines.clock().wall_micros()).after(wait);
     let after = lines.store().finish_call(job, &outcome, Some(next)).await?;
     let number = log::number(&job.number);
