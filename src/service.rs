@@ -23,7 +23,13 @@ use tracing::{info, warn};
 
 use crate::{
     api::{self, Api},
-    calls::{self, LineSettings, Lines, desk::Desk, live::Live, recording::Shelf, trunk},
+    calls::{
+        self, LineSettings, Lines,
+        desk::Desk,
+        live::Live,
+        recording::Shelf,
+        trunk::{self, Readiness},
+    },
     config::{Config, Trunk},
     crawl::{
         navigator::Limits,
@@ -140,23 +146,24 @@ pub async fn start(
         let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
         Lines::new(settings, sip, media, engine, store, recordings, live, clock)
     });
-    let scheduler = lines.clone().map(|lines| {
-        let settings = scheduler_settings(&config);
-        tokio::spawn(scheduler::run(lines, settings, waker.clone(), stopping.clone()))
-    });
-    let (registration, registered) = match &config.trunk {
+    let (registration, readiness) = match &config.trunk {
         Some(trunk) if trunk.register => {
             let (state, watched) = watch::channel(RegistrationState::Unregistered);
             let keep = register(sip.clone(), trunk.clone(), clock, state, stopping.clone());
-            (Some(tokio::spawn(keep)), Some(watched))
+            (Some(tokio::spawn(keep)), Readiness::when_registered(watched))
         }
-        _ => (None, None),
+        _ => (None, Readiness::always()),
     };
+    let scheduler = lines.clone().map(|lines| {
+        let settings = scheduler_settings(&config);
+        let (waker, readiness) = (waker.clone(), readiness.clone());
+        tokio::spawn(scheduler::run(lines, settings, waker, readiness, stopping.clone()))
+    });
     if lines.is_none() {
         warn!("No trunk is configured (trunk.address): no number can be called.");
     }
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
-    let desk = Desk::new(lines, waker, registered, max_call, stopping.clone());
+    let desk = Desk::new(lines, waker, readiness, max_call, stopping.clone());
     let api = Api::new(store.clone(), Arc::new(desk), live.clone());
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use phoneai_sip::registration::RegistrationState;
 use tokio::sync::watch;
 use tracing::error;
 use uuid::Uuid;
@@ -17,7 +16,7 @@ use super::{
     Lines, Order,
     live::{LiveEvent, What},
     pilot::Listener,
-    trunk::Dialled,
+    trunk::{Dialled, Readiness},
 };
 use crate::{
     api::{CallRequest, DialError, Switch},
@@ -33,8 +32,7 @@ pub const MAX_PLAIN_CALLS: usize = 32;
 pub struct Desk {
     lines: Option<Lines>,
     waker: Waker,
-    /// How the registration at the trunk stands; `None` for a trunk that wants none.
-    registration: Option<watch::Receiver<RegistrationState>>,
+    readiness: Readiness,
     max_call: Duration,
     plain_calls: Arc<AtomicUsize>,
     stop: watch::Receiver<bool>,
@@ -50,26 +48,19 @@ impl Desk {
     pub fn new(
         lines: Option<Lines>,
         waker: Waker,
-        registration: Option<watch::Receiver<RegistrationState>>,
+        readiness: Readiness,
         max_call: Duration,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let plain_calls = Arc::new(AtomicUsize::new(0));
         let runtime = tokio::runtime::Handle::current();
-        Self { lines, waker, registration, max_call, plain_calls, stop, runtime }
+        Self { lines, waker, readiness, max_call, plain_calls, stop, runtime }
     }
 }
 
 impl Switch for Desk {
     fn ready(&self) -> bool {
-        let registered = self.registration.as_ref().is_none_or(|state| match *state.borrow() {
-            RegistrationState::Registered { .. } => true,
-            RegistrationState::Unregistered
-            | RegistrationState::Trying
-            | RegistrationState::Refused { .. }
-            | RegistrationState::Unreachable { .. } => false,
-        });
-        self.lines.is_some() && registered && !*self.stop.borrow()
+        self.lines.is_some() && self.readiness.is_ready() && !*self.stop.borrow()
     }
 
     fn wake(&self) {

@@ -26,7 +26,7 @@ use crate::{
     calls::{
         Lines, Order,
         live::{LiveEvent, What},
-        trunk::Dialled,
+        trunk::{Dialled, Readiness},
     },
     log,
     store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
@@ -90,11 +90,13 @@ fn spread(call: Uuid) -> f64 {
     f64::from(low as u32) / f64::from(u32::MAX)
 }
 
-/// Runs until `stop` becomes true, then hangs up what is under way and returns.
+/// Runs until `stop` becomes true, then hangs up what is under way and returns. As long as the trunk
+/// is not ready no call is placed: it would be counted against a number that is not to blame.
 pub async fn run(
     lines: Lines,
     settings: SchedulerSettings,
     waker: Waker,
+    mut readiness: Readiness,
     mut stop: watch::Receiver<bool>,
 ) {
     let settings = Arc::new(settings);
@@ -103,7 +105,7 @@ pub async fn run(
     let mut calls = JoinSet::new();
     while !*stop.borrow() {
         let mut nap = LONGEST_NAP;
-        while calls.len() < settings.max_concurrent_calls {
+        while readiness.is_ready() && calls.len() < settings.max_concurrent_calls {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
                     calls.spawn(serve(
@@ -130,6 +132,7 @@ pub async fn run(
         }
         tokio::select! {
             () = waker.0.notified() => {}
+            () = readiness.changed() => {}
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
             () = clock.sleep(nap) => {}
             _ = stop.changed() => {}
