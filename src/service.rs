@@ -18,14 +18,14 @@ use phoneai_sip::{
     transport::udp::{self, BindError},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tracing::{info, warn};
 
 use crate::{
     api::{self, Api},
     calls::{
         self, LineSettings, Lines,
-        desk::Desk,
+        desk::{Desk, PlainCalls},
         live::Live,
         recording::Shelf,
         trunk::{self, Readiness},
@@ -44,8 +44,11 @@ use crate::{
 const OWNER: &str = "this";
 /// Between a call that brought news and the next to the same number: time to hang up properly.
 const GAP: Duration = Duration::from_secs(2);
-/// How long an ending service waits for its calls to be hung up.
+/// How long an ending service waits for its calls to be hung up, the trunk to let it go, and clients
+/// to take their answers; for all at the same time.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// How long it then waits for what SIP still has in flight.
+const LAST_MESSAGES: Duration = Duration::from_secs(2);
 /// Threads for media; each carries some hundred calls.
 const MEDIA_THREADS: usize = 1;
 /// The pause before the trunk's name is looked up again after a failure.
@@ -93,6 +96,7 @@ pub struct Running {
     sip: udp::Handle,
     stop: watch::Sender<bool>,
     scheduler: Option<JoinHandle<()>>,
+    plain_calls: PlainCalls,
     registration: Option<JoinHandle<()>>,
     api: JoinHandle<()>,
 }
@@ -164,10 +168,22 @@ pub async fn start(
     }
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
     let desk = Desk::new(lines, waker, readiness, max_call, stopping.clone());
+    let plain_calls = desk.plain_calls();
     let api = Api::new(store.clone(), Arc::new(desk), live.clone());
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");
-    Ok(Running { api_addr, sip_addr, store, live, sip, stop, scheduler, registration, api })
+    Ok(Running {
+        api_addr,
+        sip_addr,
+        store,
+        live,
+        sip,
+        stop,
+        scheduler,
+        plain_calls,
+        registration,
+        api,
+    })
 }
 
 impl Running {
@@ -194,19 +210,27 @@ impl Running {
     /// Hangs up all calls, answers what was asked, and ends.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
-        if let Some(scheduler) = self.scheduler {
-            // Real time: an operator waits for this, however fast the calls' clock runs.
-            if tokio::time::timeout(GOODBYE, scheduler).await.is_err() {
-                warn!(
-                    "Some calls did not end in time; their scans are taken up at the next start."
-                );
+        let calls = async {
+            if let Some(scheduler) = self.scheduler {
+                let _ = scheduler.await;
             }
+            self.plain_calls.over().await;
+        };
+        let registration = async {
+            if let Some(registration) = self.registration {
+                let _ = registration.await;
+            }
+        };
+        // Real time: an operator waits for this, however fast the calls' clock runs.
+        let (calls, _, _) = tokio::join!(
+            timeout(GOODBYE, calls),
+            timeout(GOODBYE, registration),
+            timeout(GOODBYE, self.api),
+        );
+        if calls.is_err() {
+            warn!("Some calls did not end in time; their scans are taken up at the next start.");
         }
-        if let Some(registration) = self.registration {
-            let _ = tokio::time::timeout(GOODBYE, registration).await;
-        }
-        self.sip.shutdown(GOODBYE).await;
-        let _ = tokio::time::timeout(GOODBYE, self.api).await;
+        self.sip.shutdown(LAST_MESSAGES).await;
         self.store.close().await;
         info!("The service has ended.");
     }

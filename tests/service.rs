@@ -36,7 +36,7 @@ const PACE: u32 = 3;
 const FAST: u32 = 10;
 
 /// A service whose calls can be hung up ends within this real time.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_secs(5);
 /// What takes longer in real time will never end.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -236,6 +236,25 @@ async fn a_stop_while_it_rings_takes_the_call_back() {
     assert_eq!(ends(&calls(&store).await), [(CallState::Failed, None, "the service stops")]);
     let scan = store.scan(ScanId(1)).await.unwrap().unwrap();
     assert_eq!(scan.status, ScanStatus::Processed, "it was not given up");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_hangs_up_calls_that_serve_no_scan_and_keeps_their_records() {
+    let data = tempfile::tempdir().unwrap();
+    let not_registered = |config: &mut Config| config.trunk.as_mut().unwrap().register = false;
+    let clock = Clock::fast(PACE);
+    let rehearsal = Rehearsal::on(samples(), data.path(), clock, not_registered).await;
+    let mut live = rehearsal.service.live().watch();
+    let number = serde_json::json!({ "number": "+12025550193" });
+    let placed = within(LIMIT, rehearsal.post("/api/v2/calls", &number)).await;
+    let id = placed["id"].as_str().unwrap_or_else(|| panic!("{placed}")).parse().unwrap();
+    within(LIMIT, event(&mut live, answered)).await;
+    let Rehearsal { carrier, service, token: _ } = rehearsal;
+    within(SOON, service.shutdown()).await;
+    within(SOON, hung_up(&carrier, 1)).await;
+    let store = Store::open(data.path(), clock).await.unwrap();
+    let call = store.call(id).await.unwrap().expect("its record");
+    assert_eq!(ends(&[call]), [(CallState::Ended, None, "the service stops")]);
 }
 
 /// A recogniser that never says that it is done. `finished` is told when a call waits for that.
