@@ -18,12 +18,18 @@ use phoneai_sip::{
     transport::udp::{self, BindError},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tracing::{info, warn};
 
 use crate::{
     api::{self, Api},
-    calls::{self, LineSettings, Lines, desk::Desk, live::Live, recording::Shelf, trunk},
+    calls::{
+        self, LineSettings, Lines,
+        desk::{Desk, PlainCalls},
+        live::Live,
+        recording::Shelf,
+        trunk::{self, Readiness},
+    },
     config::{Config, Trunk},
     crawl::{
         navigator::Limits,
@@ -38,8 +44,11 @@ use crate::{
 const OWNER: &str = "this";
 /// Between a call that brought news and the next to the same number: time to hang up properly.
 const GAP: Duration = Duration::from_secs(2);
-/// How long an ending service waits for its calls to be hung up.
+/// How long an ending service waits for its calls to be hung up, the trunk to let it go, and clients
+/// to take their answers; for all at the same time.
 const GOODBYE: Duration = Duration::from_secs(10);
+/// How long it then waits for what SIP still has in flight.
+const LAST_MESSAGES: Duration = Duration::from_secs(2);
 /// Threads for media; each carries some hundred calls.
 const MEDIA_THREADS: usize = 1;
 /// The pause before the trunk's name is looked up again after a failure.
@@ -87,9 +96,9 @@ pub struct Running {
     sip: udp::Handle,
     stop: watch::Sender<bool>,
     scheduler: Option<JoinHandle<()>>,
+    plain_calls: PlainCalls,
     registration: Option<JoinHandle<()>>,
-    /// How the registration at the trunk stands, if there is to be one.
-    registered: Option<watch::Receiver<RegistrationState>>,
+    readiness: Readiness,
     api: JoinHandle<()>,
 }
 
@@ -142,23 +151,25 @@ pub async fn start(
         let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
         Lines::new(settings, sip, media, engine, store, recordings, live, clock)
     });
-    let scheduler = lines.clone().map(|lines| {
-        let settings = scheduler_settings(&config);
-        tokio::spawn(scheduler::run(lines, settings, waker.clone(), stopping.clone()))
-    });
-    let (registration, registered) = match &config.trunk {
+    let (registration, readiness) = match &config.trunk {
         Some(trunk) if trunk.register => {
             let (state, watched) = watch::channel(RegistrationState::Unregistered);
             let keep = register(sip.clone(), trunk.clone(), clock, state, stopping.clone());
-            (Some(tokio::spawn(keep)), Some(watched))
+            (Some(tokio::spawn(keep)), Readiness::when_registered(watched))
         }
-        _ => (None, None),
+        _ => (None, Readiness::always()),
     };
+    let scheduler = lines.clone().map(|lines| {
+        let settings = scheduler_settings(&config);
+        let (waker, readiness) = (waker.clone(), readiness.clone());
+        tokio::spawn(scheduler::run(lines, settings, waker, readiness, stopping.clone()))
+    });
     if lines.is_none() {
         warn!("No trunk is configured (trunk.address): no number can be called.");
     }
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
-    let desk = Desk::new(lines, waker, registered.clone(), max_call, stopping.clone());
+    let desk = Desk::new(lines, waker, readiness.clone(), max_call, stopping.clone());
+    let plain_calls = desk.plain_calls();
     let api = Api::new(store.clone(), Arc::new(desk), live.clone());
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");
@@ -170,8 +181,9 @@ pub async fn start(
         sip,
         stop,
         scheduler,
+        plain_calls,
         registration,
-        registered,
+        readiness,
         api,
     })
 }
@@ -200,30 +212,36 @@ impl Running {
     /// Waits until the trunk has registered us, however long that takes; at once where there is
     /// nothing to register.
     pub async fn ready(&self) {
-        if let Some(registered) = &self.registered {
-            let is_up =
-                |state: &RegistrationState| matches!(state, RegistrationState::Registered { .. });
-            // An error means that the service ends, which whoever waits will notice.
-            let _ = registered.clone().wait_for(is_up).await;
+        let mut readiness = self.readiness.clone();
+        while !readiness.is_ready() {
+            readiness.changed().await;
         }
     }
 
     /// Hangs up all calls, answers what was asked, and ends.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
-        if let Some(scheduler) = self.scheduler {
-            // Real time: an operator waits for this, however fast the calls' clock runs.
-            if tokio::time::timeout(GOODBYE, scheduler).await.is_err() {
-                warn!(
-                    "Some calls did not end in time; their scans are taken up at the next start."
-                );
+        let calls = async {
+            if let Some(scheduler) = self.scheduler {
+                let _ = scheduler.await;
             }
+            self.plain_calls.over().await;
+        };
+        let registration = async {
+            if let Some(registration) = self.registration {
+                let _ = registration.await;
+            }
+        };
+        // Real time: an operator waits for this, however fast the calls' clock runs.
+        let (calls, _, _) = tokio::join!(
+            timeout(GOODBYE, calls),
+            timeout(GOODBYE, registration),
+            timeout(GOODBYE, self.api),
+        );
+        if calls.is_err() {
+            warn!("Some calls did not end in time; their scans are taken up at the next start.");
         }
-        if let Some(registration) = self.registration {
-            let _ = tokio::time::timeout(GOODBYE, registration).await;
-        }
-        self.sip.shutdown(GOODBYE).await;
-        let _ = tokio::time::timeout(GOODBYE, self.api).await;
+        self.sip.shutdown(LAST_MESSAGES).await;
         self.store.close().await;
         info!("The service has ended.");
     }

@@ -1,5 +1,9 @@
 //! Whole crawls: the REST API is asked for a number, real SIP calls with real audio are made to the
-//! simulated carrier, and the local recogniser's tree is compared with the truth.
+//! simulated carrier, and the tree is compared with the truth.
+//!
+//! Most are heard by the tests' own ear, which knows the recordings and needs no time, so that
+//! these calls can run faster than life on any machine. The local recogniser hears one here, and
+//! the largest in `phoneai demo`.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -12,22 +16,35 @@ use phoneai::{
     simulator::{Menus, menu::Behaviour},
 };
 use phoneai_clock::Clock;
-use support::Rehearsal;
+use support::{Rehearsal, Stage, ear};
 
-/// So much faster than life are the calls; recognition is not, and must keep up.
+/// So much faster than life are the calls.
 const PACE: u32 = 2;
 
 /// A crawl that takes longer in real time will never end.
 const LIMIT: Duration = Duration::from_secs(500);
 
-/// What a crawl finds in the business whose description is named `name`.
-async fn crawl(number: &str) -> Vec<String> {
+/// Who listens.
+enum Hears {
+    /// The ear that knows the recordings.
+    Ear,
+    /// The local recogniser.
+    Whisper,
+}
+
+/// How what a crawl of `number` finds differs from the truth.
+async fn crawl(number: &str, hears: Hears) -> Vec<String> {
     let menus = Menus::samples().expect("good samples");
     let Some(Behaviour::Business(business)) = menus.line(number) else {
         panic!("{number} is no business")
     };
     let data = tempfile::tempdir().expect("a directory");
-    let rehearsal = Rehearsal::start(data.path(), Clock::fast(PACE), |_| {}).await;
+    let engine = match hears {
+        Hears::Ear => ear::engine(business),
+        Hears::Whisper => support::engine(),
+    };
+    let stage = Stage::new(menus.clone(), engine);
+    let rehearsal = Rehearsal::on(stage, data.path(), Clock::fast(PACE), |_| {}).await;
     let mut live = rehearsal.service.live().watch();
     rehearsal.service.ready().await;
     let path = format!("/api/makecall/?number={}", number.replace('+', "%2B"));
@@ -64,25 +81,30 @@ async fn crawl(number: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_sample_menu_is_crawled_to_the_exact_tree() {
-    assert_eq!(crawl("+12025550101").await, Vec::<String>::new());
+    assert_eq!(crawl("+12025550101", Hears::Ear).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_menu_behind_a_language_choice_is_crawled_to_the_exact_tree() {
-    assert_eq!(crawl("+12025550102").await, Vec::<String>::new());
+    assert_eq!(crawl("+12025550102", Hears::Ear).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_menu_with_a_long_pause_inside_is_crawled_to_the_exact_tree() {
-    assert_eq!(crawl("+12025550103").await, Vec::<String>::new());
+    assert_eq!(crawl("+12025550103", Hears::Ear).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_menu_that_ignores_early_keys_is_crawled_to_the_exact_tree() {
-    assert_eq!(crawl("+12025550104").await, Vec::<String>::new());
+    assert_eq!(crawl("+12025550104", Hears::Ear).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_menu_announced_in_early_media_is_crawled_to_the_exact_tree() {
-    assert_eq!(crawl("+12025550105").await, Vec::<String>::new());
+    assert_eq!(crawl("+12025550105", Hears::Ear).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_recogniser_hears_a_menu_to_the_exact_tree() {
+    assert_eq!(crawl("+12025550105", Hears::Whisper).await, Vec::<String>::new());
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(
     shared: &Shared,
     order: &Order,
     pilot: &mut dyn Pilot,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<Report, CallFailure> {
     let trunk = &shared.settings.trunk;
     let destination = shared.trunk_address().await?;
@@ -116,8 +116,8 @@ pub(super) async fn run(
         deadline: opened + RING_LIMIT,
     };
     call.tell(What::Dialling);
-    let ended = call.live(stop).await;
-    call.close(ended).await
+    let ended = call.live(&mut stop).await;
+    call.close(ended, &mut stop).await
 }
 
 struct Call<'a> {
@@ -153,7 +153,7 @@ enum End {
 
 impl Call<'_> {
     /// From the INVITE until the signalling is over.
-    async fn live(&mut self, mut stop: watch::Receiver<bool>) -> End {
+    async fn live(&mut self, stop: &mut watch::Receiver<bool>) -> End {
         let mut stopping = false;
         loop {
             if let Err(failure) = self.obey().await {
@@ -210,7 +210,11 @@ impl Call<'_> {
     }
 
     /// After the signalling: the last words, the last acts, the report.
-    async fn close(mut self, end: End) -> Result<Report, CallFailure> {
+    async fn close(
+        mut self,
+        end: End,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Report, CallFailure> {
         let over = self.shared.clock.now();
         self.stream.control.close();
         let recorded = self.recording.finish();
@@ -224,7 +228,7 @@ impl Call<'_> {
         // Whoever hangs up has heard enough; who is hung up on wants to know what was said last.
         if self.hang_up.is_none() {
             self.pilot.handle(self.ms(over), Heard::HungUp);
-            self.last_words().await?;
+            self.last_words(stop).await?;
         }
         self.pilot.handle(self.ms(self.shared.clock.now()), Heard::Closed);
         self.obey().await?;
@@ -236,8 +240,9 @@ impl Call<'_> {
         Ok(report)
     }
 
-    /// Waits for the words of what was said before the far end hung up.
-    async fn last_words(&mut self) -> Result<(), CallFailure> {
+    /// Waits for the words of what was said before the far end hung up, unless the service stops:
+    /// they can be heard again in another call.
+    async fn last_words(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), CallFailure> {
         let clock = self.shared.clock;
         let limit = clock.now() + LAST_WORDS_LIMIT;
         loop {
@@ -255,6 +260,8 @@ impl Call<'_> {
                     }
                     self.pilot.handle_timeout(self.ms(clock.now()));
                 }
+                // An error means that the service is gone.
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
             }
         }
     }

@@ -1,19 +1,16 @@
 //! Where calls are asked for: what the API may want of the switch.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use phoneai_sip::registration::RegistrationState;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::error;
 use uuid::Uuid;
 
-use super::{Lines, Order, Report, pilot::Listener, trunk::Dialled};
+use super::{
+    Lines, Order, Report,
+    pilot::Listener,
+    trunk::{Dialled, Readiness},
+};
 use crate::{
     api::{CallRequest, DialError, Switch},
     crawl::scheduler::Waker,
@@ -28,10 +25,9 @@ pub const MAX_PLAIN_CALLS: usize = 32;
 pub struct Desk {
     lines: Option<Lines>,
     waker: Waker,
-    /// How the registration at the trunk stands; `None` for a trunk that wants none.
-    registration: Option<watch::Receiver<RegistrationState>>,
+    readiness: Readiness,
     max_call: Duration,
-    plain_calls: Arc<AtomicUsize>,
+    plain_calls: PlainCalls,
     stop: watch::Receiver<bool>,
     runtime: tokio::runtime::Handle,
 }
@@ -45,26 +41,24 @@ impl Desk {
     pub fn new(
         lines: Option<Lines>,
         waker: Waker,
-        registration: Option<watch::Receiver<RegistrationState>>,
+        readiness: Readiness,
         max_call: Duration,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let plain_calls = Arc::new(AtomicUsize::new(0));
+        let plain_calls = PlainCalls::new();
         let runtime = tokio::runtime::Handle::current();
-        Self { lines, waker, registration, max_call, plain_calls, stop, runtime }
+        Self { lines, waker, readiness, max_call, plain_calls, stop, runtime }
+    }
+
+    /// The calls that serve no scan, so that the end of the service can wait for theirs.
+    pub fn plain_calls(&self) -> PlainCalls {
+        self.plain_calls.clone()
     }
 }
 
 impl Switch for Desk {
     fn ready(&self) -> bool {
-        let registered = self.registration.as_ref().is_none_or(|state| match *state.borrow() {
-            RegistrationState::Registered { .. } => true,
-            RegistrationState::Unregistered
-            | RegistrationState::Trying
-            | RegistrationState::Refused { .. }
-            | RegistrationState::Unreachable { .. } => false,
-        });
-        self.lines.is_some() && registered && !*self.stop.borrow()
+        self.lines.is_some() && self.readiness.is_ready() && !*self.stop.borrow()
     }
 
     fn wake(&self) {
@@ -78,7 +72,7 @@ impl Switch for Desk {
         let number = Dialled::try_new(&request.number).ok_or_else(|| {
             DialError::Refused("a number is an optional + and 1 to 15 digits".to_owned())
         })?;
-        let place = Place::take(&self.plain_calls).ok_or(DialError::Busy(MAX_PLAIN_CALLS))?;
+        let place = self.plain_calls.take().ok_or(DialError::Busy(MAX_PLAIN_CALLS))?;
         let order = Order {
             uuid: Uuid::new_v4(),
             number,
@@ -93,20 +87,27 @@ impl Switch for Desk {
     }
 }
 
-/// One of the places for plain calls; free again when dropped.
-struct Place(Arc<AtomicUsize>);
+/// The places for calls that serve no scan. Copies are the same places.
+#[derive(Clone, Debug)]
+pub struct PlainCalls(Arc<Semaphore>);
 
-impl Place {
-    fn take(taken: &Arc<AtomicUsize>) -> Option<Self> {
-        let more = |n: usize| (n < MAX_PLAIN_CALLS).then_some(n + 1);
-        taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Self(Arc::clone(taken)))
+/// One of the places; free again when dropped.
+type Place = OwnedSemaphorePermit;
+
+impl PlainCalls {
+    fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_PLAIN_CALLS)))
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+    fn take(&self) -> Option<Place> {
+        // An error means that no place is free: the semaphore is never closed.
+        self.0.clone().try_acquire_owned().ok()
+    }
+
+    /// Completes when all of them are over and on record.
+    pub async fn over(&self) {
+        let all = u32::try_from(MAX_PLAIN_CALLS).unwrap_or(u32::MAX);
+        let _ = self.0.acquire_many(all).await;
     }
 }
 
@@ -136,13 +137,13 @@ async fn listen(
 mod tests {
     use super::*;
 
-    #[test]
-    fn places_for_plain_calls_are_bounded_and_come_back() {
-        let taken = Arc::new(AtomicUsize::new(0));
-        let places: Vec<_> = (0..MAX_PLAIN_CALLS).filter_map(|_| Place::take(&taken)).collect();
+    #[tokio::test]
+    async fn places_for_plain_calls_are_bounded_and_come_back() {
+        let calls = PlainCalls::new();
+        let places: Vec<_> = std::iter::from_fn(|| calls.take()).collect();
         assert_eq!(places.len(), MAX_PLAIN_CALLS);
-        assert!(Place::take(&taken).is_none());
         drop(places);
-        assert!(Place::take(&taken).is_some());
+        calls.over().await;
+        assert!(calls.take().is_some());
     }
 }

@@ -4,8 +4,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use phoneai_sip::{
     auth::{Credentials, Password},
+    registration::RegistrationState,
     session::OutgoingCall,
 };
+use tokio::sync::watch;
 
 use crate::config::Trunk;
 
@@ -29,6 +31,48 @@ impl Dialled {
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Whether the trunk takes calls, as far as we know. Copies see the same, each its own changes.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    /// How the registration stands; `None` for a trunk that wants none.
+    registration: Option<watch::Receiver<RegistrationState>>,
+}
+
+impl Readiness {
+    /// Of a trunk that wants no registration.
+    pub fn always() -> Self {
+        Self { registration: None }
+    }
+
+    /// Of a trunk that takes calls only as long as we are registered.
+    pub fn when_registered(registration: watch::Receiver<RegistrationState>) -> Self {
+        Self { registration: Some(registration) }
+    }
+
+    /// True if calls can be placed now.
+    pub fn is_ready(&self) -> bool {
+        self.registration.as_ref().is_none_or(|state| match *state.borrow() {
+            RegistrationState::Registered { .. } => true,
+            RegistrationState::Unregistered
+            | RegistrationState::Trying
+            | RegistrationState::Refused { .. }
+            | RegistrationState::Unreachable { .. } => false,
+        })
+    }
+
+    /// Completes when it may have changed since the last time; never if it does not change any
+    /// more.
+    pub async fn changed(&mut self) {
+        let changed = match &mut self.registration {
+            Some(state) => state.changed().await.is_ok(),
+            None => false,
+        };
+        if !changed {
+            std::future::pending().await
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     calls::{
         Lines, Order,
         live::{LiveEvent, What},
-        trunk::Dialled,
+        trunk::{Dialled, Readiness},
     },
     log,
     store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
@@ -90,11 +90,13 @@ fn spread(call: Uuid) -> f64 {
     f64::from(low as u32) / f64::from(u32::MAX)
 }
 
-/// Runs until `stop` becomes true, then hangs up what is under way and returns.
+/// Runs until `stop` becomes true, then hangs up what is under way and returns. As long as the trunk
+/// is not ready no call is placed: it would be counted against a number that is not to blame.
 pub async fn run(
     lines: Lines,
     settings: SchedulerSettings,
     waker: Waker,
+    mut readiness: Readiness,
     mut stop: watch::Receiver<bool>,
 ) {
     let settings = Arc::new(settings);
@@ -103,7 +105,7 @@ pub async fn run(
     let mut calls = JoinSet::new();
     while !*stop.borrow() {
         let mut nap = LONGEST_NAP;
-        while calls.len() < settings.max_concurrent_calls {
+        while readiness.is_ready() && calls.len() < settings.max_concurrent_calls {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
                     calls.spawn(serve(
@@ -130,6 +132,7 @@ pub async fn run(
         }
         tokio::select! {
             () = waker.0.notified() => {}
+            () = readiness.changed() => {}
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
             () = clock.sleep(nap) => {}
             _ = stop.changed() => {}
@@ -198,7 +201,9 @@ async fn crawl(
     });
     let mut ended_ms = 0;
     let placed = match &order {
-        Some(order) => lines.place(order, &mut crawler, stop).await.map_err(|e| e.to_string()),
+        Some(order) => {
+            lines.place(order, &mut crawler, stop.clone()).await.map_err(|e| e.to_string())
+        }
         None => Err(format!(
             "{:?} cannot be dialled: write an optional + and 1 to 15 digits",
             job.number
@@ -210,12 +215,14 @@ async fn crawl(
     }
     let news = crawler.has_news();
     let complete = summary.is_some_and(|summary| summary.complete);
+    let cut_short = *stop.borrow();
     let outcome = match placed {
         Ok(report) => {
             ended_ms = report.ended_ms;
             CallOutcome {
                 news,
                 complete,
+                cut_short,
                 reason: report.reason,
                 sip_status: report.sip_status,
                 talked: report.talked,
@@ -223,11 +230,15 @@ async fn crawl(
         }
         Err(reason) => {
             error!(call = %job.call_uuid, %reason, "The call could not be made.");
-            CallOutcome { news, complete, reason, ..CallOutcome::default() }
+            CallOutcome { news, complete, cut_short, reason, ..CallOutcome::default() }
         }
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    let wait = settings.backoff.wait(without_news, spread(job.call_uuid));
+    // A call that the service's end cut short is made again as soon as there is a service.
+    let wait = match cut_short {
+        true => Duration::ZERO,
+        false => settings.backoff.wait(without_news, spread(job.call_uuid)),
+    };
     let next = Time(lines.clock().wall_micros()).after(wait);
     let after = lines.store().finish_call(job, &outcome, Some(next)).await;
     if let Some(order) = &order {

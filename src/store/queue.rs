@@ -131,6 +131,9 @@ pub struct CallOutcome {
     pub news: bool,
     /// Whether nothing is left to explore.
     pub complete: bool,
+    /// Whether the call was ended for a reason that is not the number's, such as a stop of the
+    /// service: without news it says nothing about the number, and is not counted.
+    pub cut_short: bool,
     /// Why the call, or the scan, ended, in one line.
     pub reason: String,
     /// The SIP status that refused the call, if one did.
@@ -487,7 +490,8 @@ async fn end_call(
 ) -> Result<AfterCall, StoreError> {
     let number = sqlx::query(
         "UPDATE numbers
-         SET calls_without_news = CASE WHEN $1 THEN 0 ELSE calls_without_news + 1 END,
+         SET calls_without_news = CASE WHEN $1 THEN 0 WHEN $4 THEN calls_without_news
+                                       ELSE calls_without_news + 1 END,
              updated_at = $2
          WHERE id = (SELECT number_id FROM scans WHERE id = $3)
          RETURNING id, retry_auto, max_attempt, calls_without_news,
@@ -496,6 +500,7 @@ async fn end_call(
     .bind(outcome.news)
     .bind(now.0)
     .bind(scan.0)
+    .bind(outcome.cut_short)
     .fetch_one(&mut **tx)
     .await?;
     let (without_news, max_attempt): (i64, i64) =

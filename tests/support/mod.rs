@@ -28,6 +28,7 @@ use phoneai_media::socket::PortRange;
 use phoneai_sip::auth::{Credentials, Password};
 use phoneai_whisper::Whisper;
 use tokio::sync::broadcast;
+use ureq::{Agent, Body, http::Response};
 
 const USER: &str = "trunk";
 /// Unlike anything that may stand in a log.
@@ -198,21 +199,23 @@ impl Rehearsal {
 
     /// Asks the REST API.
     pub async fn api(&self, path: &str) -> serde_json::Value {
-        let url = format!("http://{}{path}", self.service.api_addr());
-        let authorization = format!("Token {}", self.token);
-        tokio::task::spawn_blocking(move || {
-            let mut answer = ureq::get(&url)
-                .header("Authorization", &authorization)
-                .config()
-                .timeout_global(Some(Duration::from_secs(30)))
-                .http_status_as_error(false)
-                .build()
-                .call()
-                .expect("an answer");
-            answer.body_mut().read_json().expect("JSON")
-        })
-        .await
-        .expect("a thread")
+        let request = client().get(self.url(path)).header("Authorization", self.authorization());
+        answer(move || request.call()).await
+    }
+
+    /// Posts JSON to the REST API.
+    pub async fn post(&self, path: &str, body: &serde_json::Value) -> serde_json::Value {
+        let request = client().post(self.url(path)).header("Authorization", self.authorization());
+        let (request, body) = (request.content_type("application/json"), body.to_string());
+        answer(move || request.send(body)).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.service.api_addr())
+    }
+
+    fn authorization(&self) -> String {
+        format!("Token {}", self.token)
     }
 
     /// Ends both.
@@ -220,6 +223,21 @@ impl Rehearsal {
         self.service.shutdown().await;
         self.carrier.shutdown().await;
     }
+}
+
+fn client() -> Agent {
+    let config = Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(30)))
+        .http_status_as_error(false);
+    config.build().into()
+}
+
+/// The JSON that comes for a request, which may take its time.
+async fn answer(
+    request: impl FnOnce() -> Result<Response<Body>, ureq::Error> + Send + 'static,
+) -> serde_json::Value {
+    let answer = move || request().expect("an answer").body_mut().read_json().expect("JSON");
+    tokio::task::spawn_blocking(answer).await.expect("a thread")
 }
 
 /// The first event that `wanted` gives something for.
