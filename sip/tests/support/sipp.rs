@@ -5,11 +5,14 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
-use phoneai_clock::Clock;
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+};
 
 /// Longer than any scenario takes; SIPp itself gives up before.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -17,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// True if the program is installed. If not, says that the test is skipped; with
 /// `PHONEAI_REQUIRE_PEERS=1` a missing program is a failure.
 pub fn installed(program: &str, hint: &str) -> bool {
-    let found = Command::new(program)
+    let found = std::process::Command::new(program)
         .arg("-v")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -34,7 +37,7 @@ pub fn installed(program: &str, hint: &str) -> bool {
     found
 }
 
-/// SIPp, playing one scenario once.
+/// SIPp, playing one scenario once; killed when it is dropped.
 pub struct Sipp {
     child: Child,
     pub address: SocketAddr,
@@ -42,7 +45,7 @@ pub struct Sipp {
 }
 
 impl Sipp {
-    /// Starts a scenario of `tests/sipp` against `peer`.
+    /// Starts a scenario of `tests/sipp` against `peer`. Needs a runtime around it.
     pub fn start(scenario: &str, peer: SocketAddr) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp").join(scenario);
         // The port is free now; nobody else takes ports of this test's choosing.
@@ -63,6 +66,7 @@ impl Sipp {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .kill_on_drop(true)
             .spawn()
             .expect("sipp starts");
         Self { child, address, directory }
@@ -70,28 +74,24 @@ impl Sipp {
 
     /// Waits until SIPp has played its part; it must have liked what it saw.
     pub async fn finish(mut self) {
-        let clock = Clock::real();
-        let begin = clock.now();
-        let status: ExitStatus = loop {
-            if let Some(status) = self.child.try_wait().expect("a child to wait for") {
-                break status;
-            }
-            assert!(clock.now().duration_since(begin) < LIMIT, "sipp does not end");
-            clock.sleep(Duration::from_millis(20)).await;
-        };
         let mut said = String::new();
-        if let Some(stderr) = &mut self.child.stderr {
-            let _ = std::io::Read::read_to_string(stderr, &mut said);
-        }
+        let played = async {
+            // Read to the end first: SIPp must not wait for room in the pipe.
+            if let Some(mut stderr) = self.child.stderr.take() {
+                let _ = stderr.read_to_string(&mut said).await;
+            }
+            self.child.wait().await.expect("a child to wait for")
+        };
+        let status = tokio::time::timeout(LIMIT, played).await.expect("sipp ends in time");
         assert!(status.success(), "sipp: {status}: {said}");
     }
 }
 
 impl Drop for Sipp {
     fn drop(&mut self) {
-        // Errors mean that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Before its directory goes, so that it writes nothing there any more. Errors mean that it
+        // has ended already.
+        let _ = self.child.start_kill();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
