@@ -2,7 +2,7 @@
 //! and from where, by how loud it is from moment to moment. It takes no time, so that whole calls
 //! run without a model.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use phoneai::{
     simulator::menu::{Business, Prompt},
@@ -19,6 +19,8 @@ const SPEECH_DB: f32 = -45.0;
 const FLOOR_DB: f32 = -60.0;
 /// The mean difference up to which a fingerprint is recognised.
 const ALIKE_DB: f32 = 3.0;
+/// So many frames of an unknown sound may precede a recording: 3 s.
+const PATIENCE: usize = 150;
 /// After so many quiet frames a sound that no recording has is over.
 const QUIET_FRAMES: usize = 15;
 
@@ -34,8 +36,9 @@ struct Known {
 enum Now {
     /// Nothing is said.
     Quiet,
-    /// Something began; its levels and where.
-    Beginning(Vec<f32>, CallMs),
+    /// Something goes on; the levels of its last frames, where they begin, and how many were before
+    /// them that no recording has, such as the rest of a prompt that was cut off by a key.
+    Beginning(VecDeque<f32>, CallMs, usize),
     /// A known recording, which began then (on the call's clock it may be before zero).
     Playing { sentences: Vec<Vec<Word>>, began: i64, ends: i64 },
     /// A sound of another kind, quiet for so many frames.
@@ -94,17 +97,24 @@ fn hear(known: &[Known], now: &mut Now, at: CallMs, db: f32) -> Vec<SpeechEvent>
     let mut events = Vec::new();
     let settled = match now {
         Now::Quiet if db > SPEECH_DB => {
-            *now = Now::Beginning(vec![db], at);
+            *now = Now::Beginning(VecDeque::from([db]), at, 0);
             at
         }
         Now::Quiet => end,
-        Now::Beginning(levels, began) => {
-            levels.push(db);
-            let began = *began;
+        Now::Beginning(levels, began, before) => {
+            levels.push_back(db);
+            let settled = *began;
             if levels.len() >= FINGERPRINT {
-                *now = find(known, levels, began);
+                match find(known, levels.make_contiguous(), settled) {
+                    Some(playing) => *now = playing,
+                    None if *before >= PATIENCE => *now = Now::Noise(0),
+                    None => {
+                        levels.pop_front();
+                        (*began, *before) = (settled + FRAME_MS, *before + 1);
+                    }
+                }
             }
-            began
+            settled
         }
         Now::Playing { sentences, began, ends } => {
             let is_over = |s: &Vec<Word>| *began + i64::from(s.last().unwrap().end_ms) < end.into();
@@ -131,7 +141,7 @@ fn hear(known: &[Known], now: &mut Now, at: CallMs, db: f32) -> Vec<SpeechEvent>
 }
 
 /// Which recording has these levels, and where in it.
-fn find(known: &[Known], heard: &[f32], began: CallMs) -> Now {
+fn find(known: &[Known], heard: &[f32], began: CallMs) -> Option<Now> {
     let difference = |levels: &[f32]| {
         let pairs = levels.iter().zip(heard);
         pairs.map(|(a, b)| (a - b).abs()).sum::<f32>() / heard.len() as f32
@@ -150,9 +160,9 @@ fn find(known: &[Known], heard: &[f32], began: CallMs) -> Now {
             let is_heard = |word: &Word| i64::from(word.start_ms) + i64::from(FRAME_MS) >= skipped;
             sentences.iter_mut().for_each(|sentence| sentence.retain(is_heard));
             sentences.retain(|sentence| !sentence.is_empty());
-            Now::Playing { sentences, began, ends: began + length }
+            Some(Now::Playing { sentences, began, ends: began + length })
         }
-        Some(_) | None => Now::Noise(0),
+        Some(_) | None => None,
     }
 }
 
