@@ -19,6 +19,8 @@ const SPEECH_DB: f32 = -45.0;
 const FLOOR_DB: f32 = -60.0;
 /// The mean difference up to which a fingerprint is recognised.
 const ALIKE_DB: f32 = 3.0;
+/// A word that began this long ago has been said.
+const BEGUN_MS: CallMs = 200;
 /// So many frames of an unknown sound may precede a recording: 3 s.
 const PATIENCE: usize = 150;
 /// After so many quiet frames a sound that no recording has is over.
@@ -171,7 +173,9 @@ fn said(now: Now, until: CallMs) -> Vec<SpeechEvent> {
     let mut events = Vec::new();
     if let Now::Playing { sentences, began, .. } = now {
         for mut sentence in sentences {
-            sentence.retain(|word| began + i64::from(word.end_ms) <= until.into());
+            // Where a word ends is only roughly known; one that began some time ago was said.
+            let begun = |word: &Word| began + i64::from(word.start_ms + BEGUN_MS) <= until.into();
+            sentence.retain(begun);
             if !sentence.is_empty() {
                 events.push(final_of(&sentence, began, until));
             }
