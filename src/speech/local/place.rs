@@ -19,6 +19,9 @@ const PAUSE_ABOVE_NOISE_DB: f32 = 6.0;
 /// More sound than this without a word, and a phrase was left out: two short words take as long.
 const LEFT_OUT_MS: u32 = 600;
 
+/// The level of speech varies by more than this from step to step, that of tones does not, in dB.
+const VARIES_DB: f32 = 3.0;
+
 /// A word may go on this much behind its place.
 const ROUND_WORD_MS: u32 = 100;
 
@@ -77,7 +80,7 @@ pub fn unheard(piece: &Piece, found: &Transcript) -> Option<Unheard> {
     let longest = stretches
         .map(|(from, to)| (levels.sound_ms(from + ROUND_WORD_MS, to), from, to))
         .max()
-        .filter(|(sound, ..)| *sound > LEFT_OUT_MS)?;
+        .filter(|(sound, from, to)| *sound > LEFT_OUT_MS && levels.varies(*from, *to))?;
     let (length_ms, from, to) = longest;
     let pause =
         levels.longest_pause(from.saturating_sub(AROUND_MS), (to + AROUND_MS).min(length))?;
@@ -97,6 +100,7 @@ pub fn split(piece: &Piece, at_ms: u32) -> (Piece, Piece) {
 
 /// Which steps of a piece are louder than its pauses.
 struct Levels {
+    levels: Vec<f32>,
     loud: Vec<bool>,
 }
 
@@ -113,7 +117,8 @@ impl Levels {
         let peak = sorted.last().copied().unwrap_or_default();
         let noise = sorted.get(sorted.len() / 20).copied().unwrap_or_default();
         let pause = (noise + PAUSE_ABOVE_NOISE_DB).max(peak - PAUSE_BELOW_PEAK_DB);
-        Self { loud: levels.into_iter().map(|level| level > pause).collect() }
+        let loud = levels.iter().map(|level| *level > pause).collect();
+        Self { levels, loud }
     }
 
     /// Milliseconds of sound between two places.
@@ -121,6 +126,18 @@ impl Levels {
         let (from, to) = ((from_ms / STEP_MS) as usize, (to_ms / STEP_MS) as usize);
         let steps = self.loud.get(from..to.min(self.loud.len())).unwrap_or_default();
         steps.iter().filter(|loud| **loud).count() as u32 * STEP_MS
+    }
+
+    /// Whether the sound between two places varies as speech does: ringback and other tones keep
+    /// their level, and of them the model makes up sentences.
+    fn varies(&self, from_ms: u32, to_ms: u32) -> bool {
+        let (from, to) = ((from_ms / STEP_MS) as usize, (to_ms / STEP_MS) as usize);
+        let steps = self.levels.iter().zip(&self.loud).take(to).skip(from);
+        let sound: Vec<f32> = steps.filter(|(_, loud)| **loud).map(|(level, _)| *level).collect();
+        let count = sound.len().max(1) as f32;
+        let mean = sound.iter().sum::<f32>() / count;
+        let variance = sound.iter().map(|level| (level - mean).powi(2)).sum::<f32>() / count;
+        variance > VARIES_DB * VARIES_DB
     }
 
     /// The middle of the longest pause between two places, with sound on both sides of it.
@@ -184,7 +201,12 @@ mod tests {
 
     #[test]
     fn a_phrase_without_words_is_found_with_the_pause_to_cut_at() {
-        let piece = piece(&[(3, 200), (5000, 900), (3, 400), (5000, 800), (3, 200)]);
+        let syllables = [(8000, 100), (1500, 50)].repeat(6);
+        let pauses = |phrase: &[(i16, usize)]| {
+            piece(&[&[(3, 200)], phrase, &[(3, 400), (5000, 800), (3, 200)]].concat())
+        };
+        let tone = pauses(&[(5000, 900)]);
+        let piece = pauses(&syllables);
         let second = Transcript {
             words: vec![Word {
                 text: "two".into(),
@@ -195,6 +217,7 @@ mod tests {
             confidence: 1.0,
         };
         assert_eq!(unheard(&piece, &second), Some(Unheard { length_ms: 900, pause: 1300 }));
+        assert_eq!(unheard(&tone, &second), None, "a tone is no speech");
         let (one, two) = split(&piece, 1300);
         assert_eq!((one.to_ms(), two.from_ms, two.to_ms()), (11_300, 11_300, 12_500));
         // All of it is covered, or nothing is believed at all: nothing to cut.
