@@ -6,6 +6,7 @@ pub mod calls;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod http;
 pub mod log;
 pub mod service;
 pub mod simulator;
