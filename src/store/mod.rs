@@ -10,11 +10,31 @@
 //! What differs is in this file: how a connection is opened, and how a transaction that will write
 //! begins.
 
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize,
+            serde::Deserialize,
+        )]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
 mod calls;
+mod deliveries;
 mod error;
 mod import;
+mod purchases;
 mod queue;
 mod read;
+mod sms;
 mod tokens;
 mod tree;
 
@@ -37,12 +57,18 @@ use sqlx::{
 
 pub use self::{
     calls::{CallEnd, CallRecord, CallState, CallStep, NewCall},
+    deliveries::{Delivery, DeliveryId, DeliveryOutcome, MAX_SPOOL},
     error::StoreError,
     import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
+    purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
     read::{KeyRow, MenuRow, MenuText, NumberRow, ScanFilter, ScanRow, ScanTree},
+    sms::{
+        IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
+        TakenIncoming,
+    },
     tokens::{Authenticated, TokenCheck},
 };
 
@@ -54,23 +80,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 50 } else {
 const DATABASE_FILE: &str = "phoneai.db";
 /// Held locked as long as a store is open.
 const LOCK_FILE: &str = "phoneai.lock";
-
-macro_rules! row_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize,
-            serde::Deserialize,
-        )]
-        pub struct $name(pub i64);
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
 
 row_id!(
     /// A user, who owns tokens.
