@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod calls;
+pub mod carrier;
 pub mod cli;
 pub mod config;
 pub mod crawl;

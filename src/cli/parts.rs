@@ -21,7 +21,11 @@ use crate::{
         tree::{MenuOption, PromptKind, Tree},
     },
     service::{self, Running},
-    simulator::{self, Menus, Simulator, SimulatorConfig, truth::Truth},
+    simulator::{
+        self, Menus, Simulator, SimulatorConfig,
+        services::{self, Services, ServicesConfig},
+        truth::Truth,
+    },
     speech::{
         Transcript,
         local::{self, LocalEngine, LocalSettings},
@@ -217,7 +221,32 @@ pub(super) fn understand(text: &str) -> (PromptKind, Vec<MenuOption>) {
 }
 
 /// Who may call through the simulated carrier. It listens on loopback: this is no secret.
-const SIMULATOR_USER: &str = "simulator";
+pub(super) const SIMULATOR_USER: &str = "simulator";
+
+/// Numbers that the simulated carrier sells, and what they cost a month.
+const OFFERS: [(&str, f64); 5] = [
+    ("12025550180", 0.5),
+    ("12025550181", 0.5),
+    ("12025550182", 1.25),
+    ("12025550183", 1.25),
+    ("12025550184", 3.99),
+];
+
+/// Starts the simulated carrier's HTTP services.
+pub(super) async fn start_services(listen: SocketAddr) -> Result<Services, Failure> {
+    let config = ServicesConfig {
+        listen,
+        keys: Some((SIMULATOR_USER.to_owned(), SIMULATOR_USER.to_owned())),
+        offers: OFFERS.map(|(number, cost)| (number.to_owned(), cost)).to_vec(),
+        filters: true,
+    };
+    services::start(config, Clock::real()).await.map_err(|error| {
+        Failure::Failed(format!(
+            "the simulated carrier's services cannot listen on {listen}: {error}; \
+             give them another port with --services"
+        ))
+    })
+}
 
 /// The simulated carrier, running.
 pub(super) struct Carrier {

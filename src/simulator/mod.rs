@@ -14,6 +14,7 @@ pub mod line;
 mod load;
 pub mod menu;
 mod sdp;
+pub mod services;
 pub mod sound;
 mod trunk;
 pub mod truth;
