@@ -262,11 +262,20 @@ impl Hearing {
         let understood = menu_text::understand(&self.transcripts);
         let behind_a_key = self.tail_end.is_some();
         // At the beginning of a call a menu often follows "your call is important to us".
-        self.leaves = matches!(understood.kind, PromptKind::Transfer | PromptKind::Voicemail)
-            || (understood.kind == PromptKind::Queue && behind_a_key);
         self.offers = !understood.options.is_empty();
         let words: Vec<&Word> = self.transcripts.iter().flat_map(|t| &t.words).collect();
-        self.person = !self.offers && is_a_person(&words);
+        let person = understood.kind == PromptKind::Person || (!self.offers && is_a_person(&words));
+        // A recorded greeting may begin with "hello" too: the call's first words get a moment.
+        self.person = person && behind_a_key;
+        self.leaves = match understood.kind {
+            PromptKind::Transfer | PromptKind::Voicemail | PromptKind::Person => true,
+            PromptKind::Queue => behind_a_key,
+            PromptKind::Menu
+            | PromptKind::Language
+            | PromptKind::Input
+            | PromptKind::Invalid
+            | PromptKind::Announcement => person,
+        };
         let quiet_ms = if self.leaves {
             LEAVE_MS.min(limits.silence_ms)
         } else if understood.said_twice {
@@ -412,7 +421,10 @@ fn without_timeout(heard: Heard) -> Heard {
         let (before, after) = split(&heard.transcripts, *at);
         let after = menu_text::understand(&after);
         let elsewhere = match after.kind {
-            PromptKind::Transfer | PromptKind::Queue | PromptKind::Voicemail => true,
+            PromptKind::Transfer
+            | PromptKind::Queue
+            | PromptKind::Voicemail
+            | PromptKind::Person => true,
             PromptKind::Invalid => after.options.is_empty(),
             PromptKind::Menu
             | PromptKind::Language

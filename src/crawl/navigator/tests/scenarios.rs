@@ -409,8 +409,8 @@ fn ringing_music_a_beep_and_a_voice_end_the_call_at_once_and_the_option_is_never
         (Input::Tone { tone: Tone::Music, at }, PromptKind::Queue),
         (Input::Tone { tone: Tone::Beep, at }, PromptKind::Voicemail),
         (Input::Tone { tone: Tone::Fax, at }, PromptKind::Announcement),
-        (Input::Person { at }, PromptKind::Transfer),
-        (said("Hello?", 11_500), PromptKind::Transfer),
+        (Input::Person { at }, PromptKind::Person),
+        (said("Hello?", 11_500), PromptKind::Person),
     ] {
         let mut navigator = behind_zero();
         navigator.handle(at, input);
@@ -428,6 +428,20 @@ fn music_behind_a_menu_and_ringing_before_one_are_no_reason_to_leave() {
     first.handle(0, Input::Answered);
     first.handle(900, Input::Tone { tone: Tone::Ringback, at: 900 });
     assert_eq!(actions(&mut first), []);
+}
+
+#[test]
+fn a_greeting_that_begins_with_hello_is_heard_on() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(800, Input::SpeechEnded { at: 700 });
+    navigator.handle(1000, said("Hello.", 400));
+    navigator.handle(1000, Input::Speech(SpeechEvent::HeardUntil(900)));
+    assert_eq!(navigator.poll_timeout(), Some(700 + 1500), "a person is left within two seconds");
+    navigator.handle(1500, Input::SpeechStarted { at: 1400 });
+    navigator.handle(4000, said("For tickets, press one.", 1400));
+    assert!(!actions(&mut navigator).iter().any(|a| matches!(a, Action::HangUp(_))));
 }
 
 #[test]
