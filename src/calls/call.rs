@@ -229,6 +229,9 @@ impl Call<'_> {
         if self.hang_up.is_none() {
             self.pilot.handle(self.ms(over), Heard::HungUp);
             self.last_words(stop).await?;
+        } else if self.pilot.poll_timeout().is_some() {
+            // It hung up in a hurry and has not understood yet what it heard.
+            self.last_words(stop).await?;
         }
         self.pilot.handle(self.ms(self.shared.clock.now()), Heard::Closed);
         self.obey().await?;

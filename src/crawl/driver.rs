@@ -111,5 +111,6 @@ fn in_words(reason: EndReason) -> &'static str {
         EndReason::CallTooLong => "the call took too long",
         EndReason::TooManyKeys => "too many keys were pressed",
         EndReason::NotAnswered => "nobody answered",
+        EndReason::Taken => "a person, a queue or a recorder took the call",
     }
 }
