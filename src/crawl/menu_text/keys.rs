@@ -64,7 +64,10 @@ pub(super) fn find(tokens: &[Token]) -> Vec<KeyPhrase> {
             }
             None => {
                 // "Choose from these options: 1 for sales" says the verb before the first key.
-                let announces = matches!(text(tokens, i), "options" | "following" | "choices");
+                let announces = matches!(
+                    text(tokens, i),
+                    "options" | "following" | "choices" | "opciones" | "opcion" | "siguientes"
+                );
                 if announces && found.is_empty() {
                     verb_at = Some(i);
                 }
@@ -97,7 +100,7 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     loop {
         let word = text(tokens, i);
         // "press or say one": any of the verbs will do, the strictest one decides.
-        let or_verb = matches!(word, "or" | "o" | "and")
+        let or_verb = matches!(word, "or" | "o" | "and" | "y")
             .then(|| lexicon::verb(text(tokens, i + 1)))
             .flatten();
         if let Some(other) = or_verb {
@@ -110,7 +113,7 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
             break;
         }
     }
-    let (keys, end, certainty) = key_run(tokens, i, verb)?;
+    let (keys, end, certainty) = key_run(tokens, i, verb).or_else(|| number_sign(tokens, i))?;
     let after = text(tokens, end);
     // "press one of the following", "enter four digits": the number counts something.
     if lexicon::is_counted(after) && break_before(tokens, end) != Break::Strong {
@@ -121,7 +124,7 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     let closed = end > key_end
         || break_before(tokens, end) > Break::None
         || lexicon::is_connector(text(tokens, end))
-        || matches!(text(tokens, end), "or" | "and")
+        || matches!(text(tokens, end), "or" | "and" | "o" | "y")
         || lexicon::verb(text(tokens, end)).is_some();
     // "choose one language", "say one word": only "press" needs no more than a number.
     if verb == Verb::Choose && !closed {
@@ -131,21 +134,46 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     Some(KeyPhrase { start, end, keys, form, certainty })
 }
 
+/// "the number sign", "el signo de número": the words before `i` were taken for fillers.
+fn number_sign(tokens: &[Token], i: usize) -> Option<(Vec<Keys>, usize, f32)> {
+    let number = matches!(text(tokens, i.checked_sub(1)?), "number" | "numero");
+    let spanish = text(tokens, i.checked_sub(2)?) == "de";
+    let english = matches!(text(tokens, i), "sign" | "symbol");
+    let keys = || Some(vec![Keys::try_new("#")?]);
+    (number && (spanish || english)).then(keys)?.map(|keys| (keys, i, 1.0))
+}
+
 /// "do not press", "hang up and dial", "hang up or press": not an offer.
 fn negated_or_hanging_up(tokens: &[Token], start: usize) -> bool {
     let mut i = start;
     let mut steps = 0;
     while i > 0 && steps < 4 {
         let word = text(tokens, i - 1);
-        if matches!(word, "not" | "don't" | "dont" | "never") {
+        let spanish_no = word == "no" && lexicon::is_spanish_verb(text(tokens, start));
+        if spanish_no || matches!(word, "not" | "don't" | "dont" | "never") {
             // "if not, press two" offers what "do not press two" forbids.
-            let condition = i >= 2 && text(tokens, i - 2) == "if";
+            let condition = i >= 2 && matches!(text(tokens, i - 2), "if" | "si");
             return !condition && break_before(tokens, start) == Break::None;
+        }
+        if word == "cuelgue" {
+            return true;
         }
         if word == "up" {
             return i >= 2 && text(tokens, i - 2).starts_with("hang");
         }
-        if !matches!(word, "and" | "or" | "by" | "please" | "simply" | "then" | "immediately") {
+        if !matches!(
+            word,
+            "and"
+                | "or"
+                | "by"
+                | "please"
+                | "y"
+                | "por"
+                | "favor"
+                | "simply"
+                | "then"
+                | "immediately"
+        ) {
             return false;
         }
         i -= 1;
@@ -163,10 +191,12 @@ fn key_run(tokens: &[Token], i: usize, verb: Verb) -> Option<(Vec<Keys>, usize, 
     let mut at = end;
     let mut listed = Vec::new();
     while keys.len() + listed.len() < MAX_ALTERNATIVES {
-        let joined = matches!(text(tokens, at), "or" | "and");
+        let joined = matches!(text(tokens, at), "or" | "and" | "o" | "u" | "y");
         let number_at = if joined {
             at + 1
-        } else if break_before(tokens, at) == Break::Weak {
+        } else if break_before(tokens, at) == Break::Weak
+            || lexicon::plain_number(text(tokens, at)).is_some()
+        {
             at
         } else {
             break;
@@ -219,6 +249,10 @@ fn one_key(tokens: &[Token], i: usize, verb: Verb) -> Option<(Keys, usize, f32)>
     while break_before(tokens, end) == Break::None {
         let next = text(tokens, end);
         let zero = matches!(next, "oh" | "o") && plain_after(tokens, end);
+        // "press 1 2 or 3": a list without its comma.
+        if keys.len() == 1 && is_listed(tokens, end) {
+            break;
+        }
         let Some(digits) = lexicon::plain_number(next).or(zero.then_some("0")) else { break };
         // "press 1 4 sales": a recogniser's figure for "for"; a key is not followed by its label
         // without a connector as soon as there is another reading.
@@ -243,6 +277,12 @@ fn one_key(tokens: &[Token], i: usize, verb: Verb) -> Option<(Keys, usize, f32)>
     Some((Keys::try_new(&keys)?, end, certainty))
 }
 
+/// True if the digit at `i` is followed by "or" and one last digit.
+fn is_listed(tokens: &[Token], i: usize) -> bool {
+    let digit = |k: usize| lexicon::plain_number(text(tokens, k)).is_some_and(|d| d.len() == 1);
+    digit(i) && matches!(text(tokens, i + 1), "or" | "o") && digit(i + 2) && !digit(i + 3)
+}
+
 fn plain_after(tokens: &[Token], i: usize) -> bool {
     break_before(tokens, i + 1) == Break::None
         && lexicon::plain_number(text(tokens, i + 1)).is_some()
@@ -257,6 +297,10 @@ fn after_key(tokens: &[Token], mut i: usize) -> usize {
         }
         if lexicon::is_filler_after_key(word) {
             i += 1;
+        } else if word == "within" && lexicon::is_counted(text(tokens, i + 2)) {
+            i += 3;
+        } else if word == "en" && matches!(text(tokens, i + 1), "cualquier") {
+            i += 3;
         } else if word == "at" && text(tokens, i + 1) == "any" && text(tokens, i + 2) == "time" {
             i += 3;
         } else if word == "on" && matches!(text(tokens, i + 1), "your" | "the") {
