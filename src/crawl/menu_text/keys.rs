@@ -47,16 +47,23 @@ pub(super) fn find(tokens: &[Token]) -> Vec<KeyPhrase> {
     // Where the verb that a bare number may lean on was last said.
     let mut verb_at: Option<usize> = None;
     let mut longest_keys = 1;
+    // True while no verb was said but options were promised.
+    let mut announced = false;
     let mut segment_start = 0;
     let mut i = 0;
     while i < tokens.len() {
         let leans = verb_at.is_some_and(|at| i - at <= LIST_REACH);
         let phrase = with_verb(tokens, i).or_else(|| {
-            if leans { without_verb(tokens, segment_start, i, longest_keys) } else { None }
+            if leans {
+                without_verb(tokens, segment_start, i, longest_keys, announced)
+            } else {
+                None
+            }
         });
         match phrase {
             Some(phrase) => {
                 longest_keys = phrase.keys.iter().map(|k| k.as_str().len()).max().unwrap_or(1);
+                announced &= phrase.form == Form::List;
                 verb_at = Some(phrase.end);
                 i = phrase.end.max(i + 1);
                 segment_start = i;
@@ -66,9 +73,16 @@ pub(super) fn find(tokens: &[Token]) -> Vec<KeyPhrase> {
                 // "Choose from these options: 1 for sales" says the verb before the first key.
                 let announces = matches!(
                     text(tokens, i),
-                    "options" | "following" | "choices" | "opciones" | "opcion" | "siguientes"
+                    "selection"
+                        | "options"
+                        | "following"
+                        | "choices"
+                        | "opciones"
+                        | "opcion"
+                        | "siguientes"
                 );
                 if announces && found.is_empty() {
+                    announced = true;
                     verb_at = Some(i);
                 }
                 i += 1;
@@ -91,7 +105,12 @@ pub(super) fn break_before(tokens: &[Token], i: usize) -> Break {
 /// A phrase that begins with a verb at `start`.
 fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     let first = lexicon::verb(text(tokens, start))?;
-    if negated_or_hanging_up(tokens, start) {
+    // "You pressed one" tells what was done.
+    let told = text(tokens, start).ends_with("ed")
+        && start
+            .checked_sub(1)
+            .is_some_and(|k| matches!(text(tokens, k), "you" | "you've" | "have"));
+    if told || negated_or_hanging_up(tokens, start) {
         return None;
     }
     let mut verb = first;
@@ -152,14 +171,18 @@ fn negated_or_hanging_up(tokens: &[Token], start: usize) -> bool {
         let spanish_no = word == "no" && lexicon::is_spanish_verb(text(tokens, start));
         if spanish_no || matches!(word, "not" | "don't" | "dont" | "never") {
             // "if not, press two" offers what "do not press two" forbids.
-            let condition = i >= 2 && matches!(text(tokens, i - 2), "if" | "si");
+            let condition =
+                (i.saturating_sub(4)..i).any(|k| matches!(text(tokens, k), "if" | "si"));
             return !condition && break_before(tokens, start) == Break::None;
         }
         if word == "cuelgue" {
             return true;
         }
         if word == "up" {
-            return i >= 2 && text(tokens, i - 2).starts_with("hang");
+            // "hang up and dial 911", but "hang up, or press one for more options"
+            let hangs = i >= 2 && text(tokens, i - 2).starts_with("hang");
+            let by = text(tokens, start.saturating_sub(1)) == "by";
+            return hangs && (by || !matches!(text(tokens, i), "or" | "o"));
         }
         if !matches!(
             word,
@@ -324,6 +347,7 @@ fn without_verb(
     segment_start: usize,
     i: usize,
     longest_keys: usize,
+    announced: bool,
 ) -> Option<KeyPhrase> {
     let word = text(tokens, i);
     let doubled = matches!(word, "to" | "for")
@@ -369,7 +393,12 @@ fn without_verb(
             || break_before(tokens, end) > Break::None
             || lexicon::verb(after).is_some()
             || matches!(after, "or" | "and"));
-    (label_follows || label_before).then_some(KeyPhrase {
+    // "make a selection: sales, one; service, two"
+    let listed = announced
+        && (1..=5).contains(&(i - first_of_clause(tokens, segment_start, i)))
+        && break_before(tokens, i) == Break::Weak
+        && break_before(tokens, end) > Break::None;
+    (label_follows || label_before || listed).then_some(KeyPhrase {
         start: i,
         end,
         keys,

@@ -79,7 +79,8 @@ pub(super) fn signs(tokens: &[Token]) -> Signs {
         transfer: any(tokens, TRANSFER),
         queue: any(tokens, QUEUE),
         busy: any(tokens, BUSY),
-        input: any(tokens, INPUT),
+        // "You are about to enter an echo test."
+        input: any(tokens, INPUT) && !says(tokens, "about to enter"),
         person: is_person(tokens),
         goodbye: any(tokens, GOODBYE),
         stay_on_line: any(tokens, STAY_ON_LINE),
@@ -224,6 +225,15 @@ fn names_language(label: &str) -> bool {
 /// Options that go with anything and make no menu of it: cancel, repeat, go back.
 fn minor(label: &str) -> bool {
     [
+        "start over",
+        "start again",
+        "operator",
+        "agent",
+        "representative",
+        "operador",
+        "cancelar",
+        "repetir",
+        "regresar",
         "cancel",
         "repeat",
         "again",

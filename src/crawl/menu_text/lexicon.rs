@@ -8,7 +8,7 @@ pub(super) enum Number {
     Plain,
     /// Sounds like one and is hardly anything else after "press": "won", "ate", "too".
     Homophone,
-    /// Sounds like one and is also the grammar's commonest word: "to", "for".
+    /// Sounds like one and is also a common word: "to", "for", "free".
     Connector,
 }
 
@@ -76,6 +76,8 @@ const KEY_WORDS: &[(&str, &str)] = &[
 const HOMOPHONES: &[(&str, &str, Number)] = &[
     ("to", "2", Number::Connector),
     ("for", "4", Number::Connector),
+    ("free", "3", Number::Connector),
+    ("start", "*", Number::Connector),
     ("too", "2", Number::Homophone),
     ("tu", "2", Number::Homophone),
     ("fore", "4", Number::Homophone),
@@ -142,9 +144,8 @@ pub(super) fn verb(word: &str) -> Option<Verb> {
         | "pulsar" | "pulsando" | "digitar" | "digitando" | "digita" | "pulsa" | "aprete"
         | "apriete" | "pressing" | "dialing" | "dialling" | "pushing" | "prima" => Verb::Press,
         "select" | "choose" | "pick" | "enter" | "say" | "selecting" | "choosing" | "entering"
-        | "saying" | "diga" | "elija" | "elige" | "seleccione" | "escoja" | "teclee" | "toque" => {
-            Verb::Choose
-        }
+        | "saying" | "diga" | "prest" | "dress" | "stress" | "elija" | "elige" | "seleccione"
+        | "escoja" | "teclee" | "toque" => Verb::Choose,
         "option" | "opcion" => Verb::Option,
         _ => return None,
     })
@@ -177,6 +178,8 @@ pub(super) fn is_filler_before_key(word: &str) -> bool {
             | "numero"
             | "opcion"
             | "please"
+            | "uh"
+            | "um"
             | "boton"
             | "signo"
             | "simbolo"
@@ -382,6 +385,8 @@ pub(super) fn is_label_prefix(word: &str) -> bool {
             | "por"
             | "but"
             | "so"
+            | "um"
+            | "uh"
     )
 }
 
@@ -410,7 +415,6 @@ pub(super) fn is_label_suffix(word: &str) -> bool {
         "please"
             | "and"
             | "or"
-            | "now"
             | "then"
             | "you"
             | "can"

@@ -119,6 +119,7 @@ pub(super) const QUEUE: &[&str] = &[
     "thanks for holding|waiting|your holding|waiting|patience",
     "high|higher|heavy|unusually call|than volume|volumes|normal|usual",
     "longer than usual|normal|expected",
+    "will be right with|with with|you",
     "will|to be with|assist you|with|shortly shortly|momentarily|soon",
     "as soon as",
     "su llamada es|muy importante",

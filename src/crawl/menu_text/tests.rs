@@ -115,7 +115,7 @@ fn assert_thresholds(name: &str) {
 
 #[test]
 fn prompts_that_the_rules_were_written_on_are_understood() {
-    for name in ["seen", "seen_too", "seen_more"] {
+    for name in ["seen", "seen_too", "seen_more", "seen_hard"] {
         assert_thresholds(name);
     }
 }
@@ -123,6 +123,7 @@ fn prompts_that_the_rules_were_written_on_are_understood() {
 #[test]
 fn prompts_that_the_rules_were_not_written_on_are_understood() {
     assert_thresholds("held_out");
+    assert_thresholds("held_out_too");
 }
 
 #[test]
