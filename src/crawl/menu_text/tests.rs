@@ -174,6 +174,35 @@ fn what_is_said_beside_the_options_is_noticed() {
 }
 
 #[test]
+fn a_person_is_told_from_a_machine_that_speaks_like_one() {
+    let kind = |text: &str| understand_text(text).kind;
+    assert_eq!(kind("Hello?"), PromptKind::Person);
+    assert_eq!(kind("Good morning, this is Ann, how can I help you?"), PromptKind::Person);
+    assert_eq!(
+        kind("Hi, I'm the automated assistant. How can I help you? You can say billing."),
+        PromptKind::Input
+    );
+    assert_eq!(kind("Hi, this is Ann. Leave me a message."), PromptKind::Voicemail);
+}
+
+#[test]
+fn what_a_prompt_asks_for_is_named_only_if_it_asks() {
+    assert_eq!(understand_text("Please enter your date of birth.").asks, Some(Asked::Date));
+    assert_eq!(understand_text("For your date of birth, press one.").asks, None);
+}
+
+#[test]
+fn a_key_that_was_heard_badly_weighs_more_than_its_label() {
+    let heard = transcripts("for the parts and service desk press one");
+    let confidence = |word: usize| {
+        let mut words = heard.clone();
+        words[0].words[word].confidence = 0.0;
+        understand(&words).options[0].confidence
+    };
+    assert!(confidence(7) < confidence(2));
+}
+
+#[test]
 fn a_prompt_of_any_length_is_bounded() {
     let many: String = (0..5000).map(|i| format!("press {} for item {i}. ", i % 1000)).collect();
     assert_eq!(understand_text(&many).options.len(), MAX_OPTIONS);
@@ -216,6 +245,35 @@ proptest! {
         };
         let text: Vec<&str> = words.iter().filter(no_number).map(String::as_str).collect();
         prop_assert_eq!(understand_text(&text.join(" press ")).options, []);
+    }
+
+    #[test]
+    fn every_order_and_verb_of_a_spanish_menu_means_the_same(
+        after in any::<bool>(),
+        stops in any::<bool>(),
+        verb in proptest::sample::select(
+            vec!["marque", "oprima el", "presione la tecla", "pulse", "digite"],
+        ),
+        labels in proptest::sample::subsequence(
+            vec!["ventas", "pagos y facturas", "citas", "reservas", "servicio al cliente"],
+            1..=5,
+        ),
+    ) {
+        const WORDS: [&str; 5] = ["uno", "dos", "tres", "cuatro", "cinco"];
+        let (comma, stop) = if stops { (",", ".") } else { ("", "") };
+        let text: Vec<String> = labels
+            .iter()
+            .zip(WORDS)
+            .map(|(label, key)| if after {
+                format!("{verb} {key} para {label}{stop}")
+            } else {
+                format!("para {label}{comma} {verb} {key}{stop}")
+            })
+            .collect();
+        let text = text.join(" ");
+        let got: Vec<String> =
+            understand_text(&text).options.into_iter().map(|o| o.label).collect();
+        prop_assert_eq!(got, labels, "{}", text);
     }
 
     #[test]
