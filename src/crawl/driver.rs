@@ -49,6 +49,8 @@ impl Pilot for Crawler {
             Heard::Speech(event) => Input::Speech(event),
             Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
             Heard::HungUp => Input::HungUp,
+            // The navigator decides by words; sounds and who answered stand in the call's log.
+            Heard::Sound(_) | Heard::Party(_) => return,
             Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
         };
         self.navigator.handle(now, input);
