@@ -264,6 +264,8 @@ impl Carrier {
             require_auth: true,
             menus: menus.clone(),
             rtp_ports: PortRange::Any,
+            faults: None,
+            witness: None,
         };
         let simulator = simulator::start(config, clock).await.map_err(Failure::failed)?;
         Ok(Self { simulator, menus })
