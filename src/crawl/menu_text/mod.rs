@@ -16,6 +16,7 @@ mod keys;
 mod kind;
 mod labels;
 mod lexicon;
+mod phrases;
 mod tokens;
 
 #[cfg(test)]
@@ -81,7 +82,10 @@ pub fn understand(transcripts: &[Transcript]) -> Understanding {
         };
         let heard = tokens.get(span.clone()).unwrap_or_default();
         let mean = heard.iter().map(|t| t.confidence).sum::<f32>() / heard.len().max(1) as f32;
-        let shape = if label.is_empty() { 0.5 } else { found.phrase.certainty };
+        // The key's own words count as much as all others together: they are what is pressed.
+        let named = tokens.get(found.phrase.start..found.phrase.end).unwrap_or_default();
+        let said_key = named.iter().map(|t| t.confidence).sum::<f32>() / named.len().max(1) as f32;
+        let shape = if label.is_empty() { 0.5 } else { found.phrase.certainty * found.certainty };
         for key in &found.phrase.keys {
             let option = MenuOption {
                 keys: key.clone(),
@@ -89,7 +93,7 @@ pub fn understand(transcripts: &[Transcript]) -> Understanding {
                 said: said(&words, first, last),
                 start_ms: first.start_ms,
                 end_ms: last.end_ms,
-                confidence: mean * shape,
+                confidence: (mean + said_key) / 2.0 * shape,
             };
             merge(&mut options, &mut times_said, option);
         }
@@ -219,8 +223,17 @@ fn is_offer(tokens: &[Token], found: &Labelled) -> bool {
         (Side::Nowhere, _) => !(closes || matches!(before, "then" | "by")),
         (Side::Before, Some(first)) if lexicon::asks_for_input(first) => false,
         (Side::Before, Some("when" | "once" | "after")) if closes => false,
+        (Side::Before, _) if closes && says_when_done(label) => false,
         (Side::After | Side::Before, _) => !(found.phrase.keys.len() == 2 && is_adjustment(label)),
     }
+}
+
+/// "record your message, when finished press pound".
+fn says_when_done(label: &[Token]) -> bool {
+    let near_end = label.get(label.len().saturating_sub(5)..).unwrap_or_default();
+    let says = |words: &[&str]| near_end.iter().any(|t| words.contains(&t.text.as_str()));
+    says(&["when", "once", "after", "cuando", "al"])
+        && says(&["finished", "done", "through", "complete", "finish", "termine", "terminar"])
 }
 
 /// "4 or 6 to decrease or increase the volume": two keys that turn something down and up. They
