@@ -320,11 +320,7 @@ fn after_key(tokens: &[Token], mut i: usize) -> usize {
         }
         if lexicon::is_filler_after_key(word) {
             i += 1;
-        } else if word == "within" && lexicon::is_counted(text(tokens, i + 2)) {
-            i += 3;
-        } else if word == "en" && matches!(text(tokens, i + 1), "cualquier") {
-            i += 3;
-        } else if word == "at" && text(tokens, i + 1) == "any" && text(tokens, i + 2) == "time" {
+        } else if adds_when(tokens, i) {
             i += 3;
         } else if word == "on" && matches!(text(tokens, i + 1), "your" | "the") {
             let keypad = (i + 2..i + 6).find(|&k| {
@@ -339,6 +335,15 @@ fn after_key(tokens: &[Token], mut i: usize) -> usize {
         }
     }
     i
+}
+
+/// "at any time", "en cualquier momento", "within 10 seconds": three words that say when.
+fn adds_when(tokens: &[Token], i: usize) -> bool {
+    match (text(tokens, i), text(tokens, i + 1), text(tokens, i + 2)) {
+        ("at", "any", "time") | ("en", "cualquier", "momento") => true,
+        ("within", _, counted) => lexicon::is_counted(counted),
+        _ => false,
+    }
 }
 
 /// A number at `i` that names a key although its verb was said with an earlier one.
