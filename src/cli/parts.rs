@@ -17,8 +17,9 @@ use super::output::Failure;
 use crate::{
     config::{self, Config, HostPort, Secret},
     crawl::{
-        menu_text, render,
-        tree::{MenuOption, PromptKind, Tree},
+        menu_text::{self, Understanding},
+        render,
+        tree::Tree,
     },
     service::{self, Running},
     simulator::{
@@ -27,7 +28,7 @@ use crate::{
         truth::Truth,
     },
     speech::{
-        Transcript,
+        Transcript, Word,
         local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
     },
@@ -214,10 +215,20 @@ fn halve_rate(samples: &[i16]) -> Vec<i16> {
     halved
 }
 
-/// What a prompt's text says.
-pub(super) fn understand(text: &str) -> (PromptKind, Vec<MenuOption>) {
-    let understood = menu_text::understand_text(text);
-    (understood.kind, understood.options)
+/// What a prompt says: its text, or its words with times as `phoneai transcribe --json` writes them.
+/// With the times comes true.
+pub(super) fn understand(text: &str) -> (Understanding, bool) {
+    #[derive(serde::Deserialize)]
+    struct Heard {
+        words: Vec<Word>,
+    }
+    match serde_json::from_str::<Heard>(text.trim()) {
+        Ok(Heard { words }) => {
+            (menu_text::understand(&[Transcript { words, confidence: 1.0 }]), true)
+        }
+        // A prompt is anything else, even if it begins with a brace.
+        Err(_) => (menu_text::understand_text(text), false),
+    }
 }
 
 /// Who may call through the simulated carrier. It listens on loopback: this is no secret.
@@ -282,6 +293,8 @@ impl Carrier {
             require_auth: true,
             menus: menus.clone(),
             rtp_ports: PortRange::Any,
+            faults: None,
+            witness: None,
         };
         let simulator = simulator::start(config, clock).await.map_err(Failure::failed)?;
         Ok(Self { simulator, menus })

@@ -13,14 +13,20 @@ use super::{
     inbound::Inbound,
 };
 use crate::{
-    message::{HeaderName, Message, Method, ParseError, ParseErrorKind, Scheme, Uri, reject},
+    message::{HeaderName, Message, Method, ParseError, ParseErrorKind, reject},
     session::{CallId, Session},
     transaction::{Matched, TransactionId},
     transport::{Flow, Transmit},
+    verdict,
 };
 
 /// How long a caller is asked to wait when we are full, in seconds.
 const BUSY_RETRY_AFTER: &str = "10";
+
+/// How the User-Agent of tools begins that look for open switches and weak passwords. An answer of
+/// any kind would tell them that there is something to try.
+const SCANNERS: [&[u8]; 6] =
+    [b"friendly-scanner", b"sipvicious", b"sipcli", b"sundayddr", b"sip-scan", b"pplsip"];
 
 /// Lines about what strangers send, at most so many in each second.
 const LOG_LINES: u32 = 5;
@@ -145,6 +151,10 @@ impl Endpoint {
     }
 
     fn on_request(&mut self, now: Instant, request: Inbound) {
+        if is_scanner(&request) {
+            self.core.statistics.scanners += 1;
+            return;
+        }
         let is_ack = request.method == Method::Ack;
         let key_method = if is_ack { Method::Invite } else { request.method };
         let key = request.server_key(key_method);
@@ -208,7 +218,7 @@ impl Endpoint {
             self.refuse(&request, Reply::status(481));
             return;
         };
-        if let Some(refusal) = unsupported(&request) {
+        if let Some(refusal) = refusal(&request) {
             self.refuse(&request, refusal);
             return;
         }
@@ -315,28 +325,20 @@ impl Endpoint {
     }
 }
 
-/// What is wrong with a request outside of dialogs before its method is looked at (§8.2.2).
-/// Max-Forwards 0 is not: whom a request has reached need not forward it (§16.3).
+/// What is wrong with a request before its method is looked at (§8.2.2, §8.2.3). Max-Forwards 0 is
+/// not: whom a request has reached need not forward it (§16.3).
 fn refusal(request: &Inbound) -> Option<Reply> {
-    let known_scheme = Uri::parse(request.request_uri().as_bytes())
-        .is_ok_and(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel));
-    if !known_scheme {
-        return Some(Reply::status(416));
-    }
-    if request.method == Method::Invite && request.has_foreign_body() {
-        return Some(Reply::status(415).header("Accept", SDP));
-    }
-    unsupported(request)
+    let refusal = verdict::user_agent(&request.message()).err()?;
+    Some(Reply { headers: refusal.headers, ..Reply::status(refusal.status.as_u16()) })
 }
 
-/// §8.2.2.3: extensions that the request insists on and we do not have.
-fn unsupported(request: &Inbound) -> Option<Reply> {
+/// True if the request says that it comes from a scanner. Who hides that is met by other means.
+fn is_scanner(request: &Inbound) -> bool {
     let message = request.message();
-    let required: Vec<String> = message
-        .values(HeaderName::Require)
-        .map(|option| String::from_utf8_lossy(option).into_owned())
-        .collect();
-    (!required.is_empty()).then(|| Reply::status(420).header("Unsupported", required.join(", ")))
+    let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
+    SCANNERS
+        .iter()
+        .any(|name| agent.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name)))
 }
 
 fn is_stun(datagram: &[u8]) -> bool {
