@@ -13,6 +13,7 @@ mod description;
 pub mod faults;
 pub mod line;
 mod load;
+pub mod measure;
 pub mod menu;
 mod sdp;
 pub mod services;

@@ -12,6 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import business  # noqa: E402
