@@ -65,8 +65,6 @@ async fn a_message_that_was_only_accepted_is_sent_after_the_kill() {
     let services = services(clock).await;
     let store = Store::open(dir.path(), clock).await.unwrap();
     let id = store.queue_sms(&sms("12025550110"), Duration::from_secs(3600)).await.unwrap();
-    // As a kill leaves it: nobody closes the database.
-    std::mem::forget(store.clone());
     store.close().await;
     let bench = Bench::start(dir.path(), &services.url(), AddressPolicy::Public, clock).await;
     bench.until(id, SmsState::Sent).await;

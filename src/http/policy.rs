@@ -67,8 +67,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [first, second, ..] = ip.segments();
     let global = first & 0xe000 == 0x2000;
-    let special = first == 0x2001 && second < 0x200
-        || first == 0x2001 && second == 0xdb8
+    let special = first == 0x2001 && (second < 0x200 || second == 0xdb8)
         || first == 0x2002
         || first == 0x3fff;
     global && !special
