@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 #[path = "../../src/carrier/inbound.rs"]
 mod inbound;
 
+#[allow(dead_code, reason = "the service uses the rest")]
+#[path = "../../src/api/v1/json_text.rs"]
+mod json_text;
+
 /// What the file needs of the API.
 mod api {
-    #[path = "../../../src/api/v1/json_text.rs"]
-    mod json_text;
-
     pub fn json_text(value: &serde_json::Value) -> String {
-        json_text::text(value, None)
+        crate::json_text::text(value, None)
     }
 }
 
