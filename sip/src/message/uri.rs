@@ -7,7 +7,7 @@ use std::{
     str,
 };
 
-use super::{Params, ParseError, ParseErrorKind as Kind, lex, limits::MAX_URI_LEN};
+use super::{Param, Params, ParseError, ParseErrorKind as Kind, lex, limits::MAX_URI_LEN};
 
 /// What stands before the first colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,16 +235,22 @@ impl<'a> Uri<'a> {
             })
     }
 
-    /// §19.1.4: a parameter in both must match; these must be in both or in neither.
+    /// §19.1.4: a parameter in both must match; these must be in both or in neither. A name that
+    /// stands there twice, against §19.1.1, matches if one of its values does.
     fn params_match(&self, other: &Uri<'_>) -> bool {
-        self.params.iter().all(|param| match other.params.find(param.name) {
-            Some(found) => {
-                let (a, b) = (param.value.unwrap_or_default(), found.value.unwrap_or_default());
-                decode_bytes(str_of(a)).eq_ignore_ascii_case(&decode_bytes(str_of(b)))
+        self.params.iter().all(|param| {
+            let same_name = |found: &Param<'_>| param.name.eq_ignore_ascii_case(found.name);
+            let mut found = other.params.iter().filter(same_name).peekable();
+            if found.peek().is_none() {
+                return !["user", "ttl", "method", "maddr", "transport"]
+                    .iter()
+                    .any(|name| param.name.eq_ignore_ascii_case(name));
             }
-            None => !["user", "ttl", "method", "maddr", "transport"]
-                .iter()
-                .any(|name| param.name.eq_ignore_ascii_case(name)),
+            let value = decode_bytes(str_of(param.value.unwrap_or_default()));
+            found.any(|found| {
+                let theirs = decode_bytes(str_of(found.value.unwrap_or_default()));
+                value.eq_ignore_ascii_case(&theirs)
+            })
         })
     }
 }
