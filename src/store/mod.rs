@@ -75,7 +75,7 @@ pub use self::{
 /// Connections that only read.
 const READERS: u32 = 4;
 /// So long another program may hold the database before we give up.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5000 });
+const BUSY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 1000 } else { 5000 });
 /// The database in the data directory.
 const DATABASE_FILE: &str = "phoneai.db";
 /// Held locked as long as a store is open.
