@@ -10,13 +10,34 @@
 //! What differs is in this file: how a connection is opened, and how a transaction that will write
 //! begins.
 
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize,
+            serde::Deserialize,
+        )]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
 mod calls;
+mod dids;
 mod error;
+mod extensions;
 mod import;
 mod queue;
 mod read;
 mod tokens;
 mod tree;
+mod users;
+mod vault;
 
 #[cfg(test)]
 mod tests;
@@ -37,13 +58,16 @@ use sqlx::{
 
 pub use self::{
     calls::{CallEnd, CallRecord, CallState, CallStep, NewCall},
+    dids::{DidChange, DidRow},
     error::StoreError,
+    extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
     import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
     read::{KeyRow, MenuRow, MenuText, NumberRow, ScanFilter, ScanRow, ScanTree},
     tokens::{Authenticated, TokenCheck},
+    users::{NewSession, Session, UserChange, UserRow},
 };
 
 /// Connections that only read.
@@ -54,23 +78,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(if cfg!(test) { 50 } else {
 const DATABASE_FILE: &str = "phoneai.db";
 /// Held locked as long as a store is open.
 const LOCK_FILE: &str = "phoneai.lock";
-
-macro_rules! row_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize,
-            serde::Deserialize,
-        )]
-        pub struct $name(pub i64);
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
 
 row_id!(
     /// A user, who owns tokens.
@@ -87,6 +94,14 @@ row_id!(
 row_id!(
     /// A prompt of a scan's tree, unique over all scans.
     MenuId
+);
+row_id!(
+    /// A softphone's account.
+    ExtensionId
+);
+row_id!(
+    /// A telephone number of ours.
+    DidId
 );
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z.
@@ -122,6 +137,7 @@ pub struct Store {
     readers: SqlitePool,
     clock: Clock,
     max_attempt: u32,
+    vault: vault::Vault,
     /// None in a store that has joined another process.
     _lock: Option<Arc<File>>,
 }
@@ -178,7 +194,8 @@ impl Store {
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await?;
         let max_attempt = queue::MAX_ATTEMPT;
-        Ok(Self { writer, readers, clock, max_attempt, _lock: lock.map(Arc::new) })
+        let vault = vault::Vault::open(dir)?;
+        Ok(Self { writer, readers, clock, max_attempt, vault, _lock: lock.map(Arc::new) })
     }
 
     /// The same store; numbers that are new to it allow so many calls in a row without news.
