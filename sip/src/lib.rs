@@ -18,5 +18,6 @@ pub mod sdp;
 pub mod session;
 mod transaction;
 pub mod transport;
+pub mod verdict;
 
 pub use transaction::TimerValues;

@@ -436,7 +436,7 @@ fn s3_1_2_17_mismatch01_cseq_of_another_method() {
 
 #[test]
 fn s3_1_2_18_mismatch02_unknown_method_and_another_in_cseq() {
-    refused(&with("NEWMETHOD sip:user@example.com SIP/2.0", &["CSeq: 8 INVITE"]), 400);
+    refused(&with("NEWMETHOD sip:user@example.com SIP/2.0", &["CSeq: 8 INVITE"]), 501);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod parts;
 mod screen;
 mod serve;
 mod simulate;
+mod sip;
 mod sse;
 mod token;
 mod transcribe;
@@ -67,6 +68,8 @@ enum Command {
     #[command(subcommand)]
     Token(token::Command),
     Simulate(simulate::Args),
+    #[command(subcommand)]
+    Sip(sip::Command),
 }
 
 /// Runs the command that the arguments name.
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Model(command) => model::run(&command),
         Command::Token(command) => token::run(&command, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
+        Command::Sip(command) => sip::run(&command, &mut out),
     };
     match done.and_then(|()| out.flush()) {
         // `phoneai tree … | head` has done what was asked for.

@@ -132,6 +132,7 @@ fn kind_name(kind: PromptKind) -> &'static str {
         PromptKind::Queue => "queue",
         PromptKind::Voicemail => "voicemail",
         PromptKind::Invalid => "answer to an invalid key",
+        PromptKind::Person => "a person",
         PromptKind::Announcement => "announcement",
     }
 }

@@ -70,7 +70,7 @@ pub fn mermaid(tree: &Tree) -> String {
         let (open, close) = match node.kind {
             PromptKind::Menu | PromptKind::Language => ("[", "]"),
             PromptKind::Input => ("[/", "/]"),
-            PromptKind::Transfer | PromptKind::Queue => ("((", "))"),
+            PromptKind::Transfer | PromptKind::Queue | PromptKind::Person => ("((", "))"),
             PromptKind::Voicemail | PromptKind::Invalid | PromptKind::Announcement => ("(", ")"),
         };
         let text = mermaid_escape(&excerpt(&node.text()));
@@ -224,6 +224,7 @@ fn kind_name(kind: PromptKind) -> &'static str {
         PromptKind::Transfer => "transfer to a person",
         PromptKind::Queue => "queue",
         PromptKind::Voicemail => "voicemail",
+        PromptKind::Person => "a person",
         PromptKind::Invalid => "invalid key",
         PromptKind::Announcement => "announcement",
     }

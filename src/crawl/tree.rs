@@ -50,6 +50,8 @@ pub enum PromptKind {
     Queue,
     /// Asks for a message after the tone.
     Voicemail,
+    /// A person speaks: "hello, who is there?"
+    Person,
     /// Says that the key was not one of those offered.
     Invalid,
     /// Says something and offers nothing.

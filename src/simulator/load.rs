@@ -246,6 +246,7 @@ impl Loader<'_> {
             PromptKind::Transfer => self.ending(file, &key, described, Ending::Ringback),
             PromptKind::Queue => self.ending(file, &key, described, Ending::HoldMusic),
             PromptKind::Voicemail => self.ending(file, &key, described, Ending::Beep),
+            PromptKind::Person => self.ending(file, &key, described, Ending::Silence),
             PromptKind::Announcement => self.ending(file, &key, described, Ending::HangUp),
             PromptKind::Invalid => {
                 let problem = "the answer to a wrong key is described by the key `invalid`";

@@ -30,6 +30,12 @@ pub enum StoreError {
     /// The disk, or the quota, has no room left.
     #[error("the disk with the database is full; free some space, the service goes on by itself")]
     Full,
+    /// The system could not read or write the file: a quota, a limit on file sizes or a bad disk.
+    #[error(
+        "the database cannot be read or written ({0}); check the disk, the quota and the limit on \
+             file sizes (ulimit -f); nothing that was stored is lost, and what failed is tried again"
+    )]
+    Io(String),
     /// Another program holds the database longer than we wait.
     #[error(
         "the database is locked by another program; close what has it open (a database shell, \
@@ -99,6 +105,7 @@ mod code {
     pub const BUSY: i32 = 5;
     pub const LOCKED: i32 = 6;
     pub const READONLY: i32 = 8;
+    pub const IOERR: i32 = 10;
     pub const CORRUPT: i32 = 11;
     pub const FULL: i32 = 13;
     pub const CANTOPEN: i32 = 14;
@@ -117,6 +124,7 @@ impl From<sqlx::Error> for StoreError {
         let code = database.code().and_then(|c| c.parse::<i32>().ok()).map_or(0, |c| c & 0xff);
         match code {
             code::FULL => Self::Full,
+            code::IOERR => Self::Io(database.message().to_owned()),
             code::BUSY | code::LOCKED => Self::Busy,
             code::READONLY | code::CANTOPEN => Self::ReadOnly,
             code::CORRUPT | code::NOTADB => Self::Damaged(database.message().to_owned()),

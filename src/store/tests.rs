@@ -61,6 +61,52 @@ async fn a_full_disk_says_so_loses_nothing_and_heals() {
     store.apply_change(scan, &large).await.unwrap();
 }
 
+/// What SQLite's driver tells of a failed read or write: code 10 with its circumstances above it
+/// (<https://www.sqlite.org/rescode.html>), here 778, SQLITE_IOERR_WRITE.
+#[derive(Debug)]
+struct WriteFailed;
+
+impl std::fmt::Display for WriteFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("disk I/O error")
+    }
+}
+
+impl std::error::Error for WriteFailed {}
+
+impl sqlx::error::DatabaseError for WriteFailed {
+    fn message(&self) -> &str {
+        "disk I/O error"
+    }
+
+    fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+        Some("778".into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> sqlx::error::ErrorKind {
+        sqlx::error::ErrorKind::Other
+    }
+}
+
+#[test]
+fn a_failed_write_says_what_to_check() {
+    let error = StoreError::from(sqlx::Error::Database(Box::new(WriteFailed)));
+    assert!(matches!(error, StoreError::Io(_)), "{error:?}");
+    assert!(error.to_string().contains("ulimit -f"), "{error}");
+}
+
 #[tokio::test]
 async fn a_database_that_cannot_be_written_still_answers_and_lets_tokens_in() {
     let (_dir, store) = store().await;

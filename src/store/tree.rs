@@ -201,6 +201,7 @@ pub(super) fn kind_name(kind: PromptKind) -> &'static str {
         PromptKind::Transfer => "transfer",
         PromptKind::Queue => "queue",
         PromptKind::Voicemail => "voicemail",
+        PromptKind::Person => "person",
         PromptKind::Invalid => "invalid",
         PromptKind::Announcement => "announcement",
     }
@@ -215,6 +216,7 @@ pub(super) fn kind(name: &str) -> Result<PromptKind, StoreError> {
         PromptKind::Transfer,
         PromptKind::Queue,
         PromptKind::Voicemail,
+        PromptKind::Person,
         PromptKind::Invalid,
         PromptKind::Announcement,
     ]

@@ -167,17 +167,7 @@ impl Inbound {
     /// The body, if it is a session description or has one among its parts. A body without Content-Type is taken for one:
     /// there are phones that forget it.
     pub fn sdp(&self) -> Option<Arc<[u8]>> {
-        let message = self.message();
-        match message.content_type() {
-            Ok(None) => self.body(),
-            Ok(Some(_)) => message.body_of("application", "sdp").map(Into::into),
-            Err(_) => None,
-        }
-    }
-
-    /// True if there is a body of a type that we cannot read (RFC 3261 §8.2.3).
-    pub(crate) fn has_foreign_body(&self) -> bool {
-        self.sdp().is_none() && self.body().is_some()
+        self.message().session_description().map(Into::into)
     }
 
     /// The first Contact.
@@ -232,10 +222,12 @@ impl Inbound {
     /// under the method that they speak of.
     pub(crate) fn server_key(&self, method: Method) -> String {
         match &self.top_via.branch {
-            Some(branch) if branch.starts_with(MAGIC_COOKIE) => {
+            Some(branch)
+                if branch.starts_with(MAGIC_COOKIE) && branch.len() > MAGIC_COOKIE.len() =>
+            {
                 format!("{branch} {} {method}", self.top_via.sent_by)
             }
-            // RFC 2543: neither branch nor the To tag, which an ACK has and its INVITE has not.
+            // RFC 2543, or a branch without an id (RFC 4475 §3.2.1): neither branch nor the To tag, which an ACK has and its INVITE has not.
             Some(_) | None => format!(
                 "2543 {} {} {} {} {} {method}",
                 self.request_uri(),

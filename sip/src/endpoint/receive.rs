@@ -13,10 +13,11 @@ use super::{
     inbound::Inbound,
 };
 use crate::{
-    message::{HeaderName, Message, Method, ParseError, ParseErrorKind, Scheme, Uri, reject},
+    message::{HeaderName, Message, Method, ParseError, ParseErrorKind, reject},
     session::{CallId, Session},
     transaction::{Matched, TransactionId},
     transport::{Flow, Transmit},
+    verdict,
 };
 
 /// How long a caller is asked to wait when we are full, in seconds.
@@ -208,7 +209,7 @@ impl Endpoint {
             self.refuse(&request, Reply::status(481));
             return;
         };
-        if let Some(refusal) = unsupported(&request) {
+        if let Some(refusal) = refusal(&request) {
             self.refuse(&request, refusal);
             return;
         }
@@ -315,28 +316,11 @@ impl Endpoint {
     }
 }
 
-/// What is wrong with a request outside of dialogs before its method is looked at (§8.2.2).
-/// Max-Forwards 0 is not: whom a request has reached need not forward it (§16.3).
+/// What is wrong with a request before its method is looked at (§8.2.2, §8.2.3). Max-Forwards 0 is
+/// not: whom a request has reached need not forward it (§16.3).
 fn refusal(request: &Inbound) -> Option<Reply> {
-    let known_scheme = Uri::parse(request.request_uri().as_bytes())
-        .is_ok_and(|uri| matches!(uri.scheme(), Scheme::Sip | Scheme::Sips | Scheme::Tel));
-    if !known_scheme {
-        return Some(Reply::status(416));
-    }
-    if request.method == Method::Invite && request.has_foreign_body() {
-        return Some(Reply::status(415).header("Accept", SDP));
-    }
-    unsupported(request)
-}
-
-/// §8.2.2.3: extensions that the request insists on and we do not have.
-fn unsupported(request: &Inbound) -> Option<Reply> {
-    let message = request.message();
-    let required: Vec<String> = message
-        .values(HeaderName::Require)
-        .map(|option| String::from_utf8_lossy(option).into_owned())
-        .collect();
-    (!required.is_empty()).then(|| Reply::status(420).header("Unsupported", required.join(", ")))
+    let refusal = verdict::user_agent(&request.message()).err()?;
+    Some(Reply { headers: refusal.headers, ..Reply::status(refusal.status.as_u16()) })
 }
 
 fn is_stun(datagram: &[u8]) -> bool {

@@ -1,7 +1,8 @@
 //! Reading all of a message at once, to refuse what is malformed before anything is done with it.
 
 use super::{
-    HeaderName as Name, Message, ParseError, ParseErrorKind as Kind, Start, Uri, lex, name,
+    HeaderName as Name, Message, Method, ParseError, ParseErrorKind as Kind, Start, StatusCode,
+    Uri, lex, name,
 };
 
 /// Headers that may stand only once. The same value twice does no harm and is let pass.
@@ -40,7 +41,12 @@ pub(super) fn check(message: &Message<'_>) -> Result<(), ParseError> {
         Start::Request { method, uri } => {
             if cseq.method != method {
                 let at = message.header(Name::CSeq).map_or(0, |v| lex::offset_in(message.bytes, v));
-                return Err(ParseError::new(Kind::MethodMismatch, at).within(Name::CSeq));
+                let error = ParseError::new(Kind::MethodMismatch, at).within(Name::CSeq);
+                // RFC 4475 §3.1.2.18: that the method is not known outweighs the mismatch.
+                return Err(match method {
+                    Method::Other(_) => error.answered_with(StatusCode::NOT_IMPLEMENTED),
+                    _ => error,
+                });
             }
             let at = lex::offset_in(message.bytes, uri);
             let uri = Uri::parse(uri).map_err(|e| e.shifted(at))?;
@@ -79,6 +85,8 @@ fn lists(message: &Message<'_>) -> Result<(), ParseError> {
     message.retry_after()?;
     message.content_type()?;
     message.rseq()?;
+    message.session_expires()?;
+    message.min_se()?;
     if message.header(Name::RAck).is_some() {
         message.rack()?;
     }

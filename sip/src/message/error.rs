@@ -101,6 +101,7 @@ pub struct ParseError {
 enum Answer {
     ByKind,
     Never,
+    With(StatusCode),
 }
 
 impl ParseError {
@@ -127,11 +128,19 @@ impl ParseError {
         self
     }
 
+    /// The same error with another answer than its kind has.
+    pub(crate) fn answered_with(mut self, status: StatusCode) -> Self {
+        self.answer = Answer::With(status);
+        self
+    }
+
     /// The response that the sender of a request earns; `None` if it is to be dropped in silence
     /// (keep-alives, noise, responses, ACK).
     pub fn status(&self) -> Option<StatusCode> {
-        if self.answer == Answer::Never {
-            return None;
+        match self.answer {
+            Answer::Never => return None,
+            Answer::With(status) => return Some(status),
+            Answer::ByKind => {}
         }
         match self.kind {
             ParseErrorKind::KeepAlive | ParseErrorKind::StartLine | ParseErrorKind::StatusCode => {

@@ -15,10 +15,12 @@ pub const MAX_METHOD_LEN: usize = 62;
 /// Bytes of a URI.
 pub const MAX_URI_LEN: usize = 4 * 1024;
 /// Via values of one message.
-pub const MAX_VIAS: usize = 70;
+pub const MAX_VIAS: usize = 64;
 /// Values in any other header's list (Contact, Route, Record-Route, …), over all its lines.
 pub const MAX_LIST: usize = 100;
 /// Parameters of one value or URI.
 pub const MAX_PARAMS: usize = 64;
+/// Levels of parts within parts of a body that are looked at.
+pub const MAX_MULTIPART_DEPTH: usize = 4;
 /// Parts of a multipart body that are looked at.
 pub const MAX_PARTS: usize = 16;

@@ -17,6 +17,7 @@ mod owned;
 mod params;
 mod parse;
 mod status;
+mod tagged;
 mod uri;
 mod value;
 mod write;
@@ -25,14 +26,16 @@ use std::{borrow::Cow, fmt, str};
 
 pub use self::{
     error::{ParseError, ParseErrorKind},
+    limits::MAX_MULTIPART_DEPTH,
     method::{Method, OtherMethod},
     name::{HeaderName, Token},
     owned::OwnedMessage,
     params::{Param, Params},
     status::StatusCode,
+    tagged::{DialogRef, Refresher, SessionExpires, Tagged},
     uri::{Host, Scheme, Uri},
     value::{AuthValue, CSeq, Contact, MediaType, NameAddr, RAck, Via},
-    write::{Headers, Request, Response, reject},
+    write::{Headers, Request, Response, reject, salvage},
 };
 use self::{
     limits::{MAX_LIST, MAX_VIAS},

@@ -265,7 +265,12 @@ impl<'a> Host<'a> {
     /// Reads a host: a name, an IPv4 address, or an IPv6 address in brackets.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         if let [b'[', inside @ .., b']'] = bytes {
-            let address: Ipv6Addr = str::from_utf8(inside).ok()?.parse().ok()?;
+            let text = str::from_utf8(inside).ok()?;
+            // RFC 5118 §4.10: the grammar of RFC 3261 lets three colons stand where two are meant.
+            let address: Ipv6Addr = match text.parse() {
+                Ok(address) => address,
+                Err(_) => text.replacen(":::", "::", 1).parse().ok()?,
+            };
             return Some(Self::Ip(IpAddr::V6(address)));
         }
         if !lex::is_host_text(bytes) {

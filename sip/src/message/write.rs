@@ -322,6 +322,15 @@ impl Response {
 /// be read; `None` if none is due, or there is no Via to send it by.
 pub fn reject(datagram: &[u8], error: &ParseError) -> Option<Vec<u8>> {
     let code = error.status()?;
+    let mended = salvage(datagram);
+    let message = Message::parse(&mended).ok()?;
+    message.top_via().ok()?;
+    Some(Response::to(&message, code).reason(reason_of(code, error)).to_bytes())
+}
+
+/// A message made of the headers of a datagram that can be read alone though the whole cannot: Via,
+/// From, To, Call-ID and CSeq, below a request line of ours.
+pub fn salvage(datagram: &[u8]) -> Vec<u8> {
     // What is wrong may be anywhere, so each header line is looked at by itself.
     let mut mended = b"OPTIONS sip:unreadable.invalid SIP/2.0\r\n".to_vec();
     let mut rest = datagram;
@@ -355,9 +364,7 @@ pub fn reject(datagram: &[u8], error: &ParseError) -> Option<Vec<u8>> {
         }
     }
     mended.extend_from_slice(b"\r\n");
-    let message = Message::parse(&mended).ok()?;
-    message.top_via().ok()?;
-    Some(Response::to(&message, code).reason(reason_of(code, error)).to_bytes())
+    mended
 }
 
 fn reason_of(code: StatusCode, error: &ParseError) -> String {

@@ -105,6 +105,30 @@ const GOODBYE: &[&str] = &[
     "call back|again later|during",
 ];
 
+/// What a prompt asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// Digits that identify something: an account, an order, a member, a card.
+    Number,
+    /// A secret number or word.
+    Pin,
+    /// A date, of birth or another.
+    Date,
+    /// A person's or a place's name, said or spelled on the keys.
+    Name,
+    /// A telephone number.
+    PhoneNumber,
+    /// A postal code.
+    ZipCode,
+    /// The extension of a person.
+    Extension,
+    /// Words of the caller's own: why do you call?
+    Speech,
+    /// Anything else.
+    Other,
+}
+
 /// What the words say apart from the options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signs {
@@ -147,7 +171,7 @@ pub(super) fn signs(tokens: &[Token]) -> Signs {
 }
 
 /// Decides on the kind from the signs and the options.
-pub(super) fn decide(signs: Signs, options: &[MenuOption]) -> PromptKind {
+pub(super) fn decide(signs: &Signs, options: &[MenuOption]) -> PromptKind {
     let languages = options.iter().filter(|o| names_language(&o.label)).count();
     // "Sorry, that is not a valid option" is an answer, whatever is offered after it.
     if signs.invalid {
@@ -173,6 +197,35 @@ pub(super) fn decide(signs: Signs, options: &[MenuOption]) -> PromptKind {
     } else {
         PromptKind::Announcement
     }
+}
+
+/// What a prompt asks for: the word that says it first wins.
+pub(super) fn asked(tokens: &[Token]) -> Asked {
+    let first = tokens.iter().enumerate().find_map(|(i, token)| {
+        let next = tokens.get(i + 1).map_or("", |t| t.text.as_str());
+        Some(match (token.text.as_str(), next) {
+            ("phone" | "telephone" | "mobile" | "cell", "number") | ("telefono" | "celular", _) => {
+                Asked::PhoneNumber
+            }
+            ("zip" | "postal", _) | ("postcode" | "zipcode", _) => Asked::ZipCode,
+            ("pin" | "password" | "passcode" | "contrasena" | "clave", _)
+            | ("pass" | "access" | "security", "code")
+            | ("personal", "identification") => Asked::Pin,
+            ("date" | "birthday" | "birthdate" | "fecha" | "month" | "mes", _) => Asked::Date,
+            ("name" | "names" | "nombre" | "apellido" | "surname", _) => Asked::Name,
+            ("extension", _) => Asked::Extension,
+            (
+                "account" | "order" | "member" | "policy" | "card" | "number" | "id" | "digit"
+                | "digits" | "code" | "numero" | "cuenta" | "digitos" | "codigo" | "identification",
+                _,
+            ) => Asked::Number,
+            ("words" | "why" | "reason" | "calling" | "palabras" | "motivo" | "help", _) => {
+                Asked::Speech
+            }
+            _ => return None,
+        })
+    });
+    first.unwrap_or(Asked::Other)
 }
 
 fn names_language(label: &str) -> bool {

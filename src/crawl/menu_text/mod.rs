@@ -25,6 +25,8 @@ use crate::{
     crawl::tree::{MenuOption, PromptKind},
     speech::{CallMs, Transcript, Word},
 };
+pub use kind::Asked;
+
 use keys::Form;
 use labels::{Labelled, Side};
 use tokens::{Break, Token};
@@ -43,6 +45,8 @@ pub struct Understanding {
     pub kind: PromptKind,
     /// What it offers by key, in the order in which it was first said, each key once.
     pub options: Vec<MenuOption>,
+    /// What it asks for, if its kind is [`PromptKind::Input`].
+    pub asks: Option<Asked>,
     /// True if every option was said at least twice: the prompt has started again.
     pub said_twice: bool,
     /// True if doing nothing is offered: "or stay on the line".
@@ -91,8 +95,10 @@ pub fn understand(transcripts: &[Transcript]) -> Understanding {
         }
     }
     let signs = kind::signs(&tokens);
+    let kind = kind::decide(&signs, &options);
     Understanding {
-        kind: kind::decide(signs, &options),
+        asks: (kind == PromptKind::Input).then(|| kind::asked(&tokens)),
+        kind,
         said_twice: !options.is_empty() && times_said.iter().all(|n| *n >= 2),
         options,
         stay_on_line: signs.stay_on_line,

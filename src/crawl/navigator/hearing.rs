@@ -239,7 +239,10 @@ impl Hearing {
     /// Learns from the words so far how much quiet will end the prompt.
     fn judge(&mut self, limits: &Limits) {
         let understood = menu_text::understand(&self.transcripts);
-        let leaves = matches!(understood.kind, PromptKind::Transfer | PromptKind::Voicemail);
+        let leaves = matches!(
+            understood.kind,
+            PromptKind::Transfer | PromptKind::Voicemail | PromptKind::Person
+        );
         let quiet_ms = if leaves {
             LEAVE_MS.min(limits.silence_ms)
         } else if understood.said_twice {
@@ -356,7 +359,10 @@ fn without_timeout(heard: Heard) -> Heard {
         let (before, after) = split(&heard.transcripts, *at);
         let after = menu_text::understand(&after);
         let elsewhere = match after.kind {
-            PromptKind::Transfer | PromptKind::Queue | PromptKind::Voicemail => true,
+            PromptKind::Transfer
+            | PromptKind::Queue
+            | PromptKind::Voicemail
+            | PromptKind::Person => true,
             PromptKind::Invalid => after.options.is_empty(),
             PromptKind::Menu
             | PromptKind::Language

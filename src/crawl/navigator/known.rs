@@ -167,7 +167,10 @@ impl Known {
             | PromptKind::Input
             | PromptKind::Invalid
             | PromptKind::Announcement => true,
-            PromptKind::Transfer | PromptKind::Queue | PromptKind::Voicemail => false,
+            PromptKind::Transfer
+            | PromptKind::Queue
+            | PromptKind::Voicemail
+            | PromptKind::Person => false,
         };
         offers && self.depth(node.no) < limits.max_depth
     }
