@@ -3,9 +3,11 @@
 
 pub mod api;
 pub mod calls;
+pub mod carrier;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod http;
 pub mod log;
 pub mod service;
 pub mod simulator;

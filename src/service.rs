@@ -30,12 +30,16 @@ use crate::{
         recording::Shelf,
         trunk::{self, Readiness},
     },
-    config::{Config, Trunk},
+    carrier::{
+        Carrier, Desk as CarrierDesk, DeskSettings, DeskTasks, Flowroute, FlowrouteSettings, Gate,
+    },
+    config::{CarrierName, Config, FLOWROUTE, Secret, Trunk},
     crawl::{
         navigator::Limits,
         retry::Backoff,
         scheduler::{self, SchedulerSettings, Waker},
     },
+    http::{AddressPolicy, Client, HttpError, Limits as HttpLimits},
     speech::{Engine, SpeechError},
     store::{Store, StoreError},
 };
@@ -51,6 +55,12 @@ const GOODBYE: Duration = Duration::from_secs(10);
 const LAST_MESSAGES: Duration = Duration::from_secs(2);
 /// Threads for media; each carries some hundred calls.
 const MEDIA_THREADS: usize = 1;
+/// How long the carrier's HTTP services may take, in seconds.
+const CARRIER_TIMEOUT_S: u32 = 15;
+/// How long a connection to them, or to a webhook's receiver, may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of an answer of theirs.
+const MAX_ANSWER: usize = 1024 * 1024;
 /// The pause before the trunk's name is looked up again after a failure.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(30);
 
@@ -75,6 +85,12 @@ pub enum StartError {
     /// The thread for recordings.
     #[error(transparent)]
     Recording(#[from] RecorderError),
+    /// The HTTP client.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// The carrier's address.
+    #[error("flowroute.url: {0}")]
+    CarrierUrl(#[from] url::ParseError),
     /// The socket for the API.
     #[error(
         "api.listen: cannot listen on {address}: {error}; stop the other program there, or set another port (0 takes a free one)"
@@ -99,6 +115,7 @@ pub struct Running {
     plain_calls: PlainCalls,
     registration: Option<JoinHandle<()>>,
     readiness: Readiness,
+    carrier: DeskTasks,
     api: JoinHandle<()>,
 }
 
@@ -170,7 +187,11 @@ pub async fn start(
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
     let desk = Desk::new(lines, waker, readiness.clone(), max_call, stopping.clone());
     let plain_calls = desk.plain_calls();
-    let api = Api::new(store.clone(), Arc::new(desk), live.clone());
+    let carrier_desk = carrier_desk(&config, store.clone())?;
+    let client = http_client(config.webhooks.policy(), config.webhooks.timeout_seconds)?;
+    // Real time: receivers and carriers live in it, however fast the calls' clock runs.
+    let carrier = carrier_desk.start(client, Clock::real(), stopping.clone()).await?;
+    let api = Api::with_carrier(store.clone(), Arc::new(desk), live.clone(), carrier_desk);
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");
     Ok(Running {
@@ -184,6 +205,7 @@ pub async fn start(
         plain_calls,
         registration,
         readiness,
+        carrier,
         api,
     })
 }
@@ -233,9 +255,10 @@ impl Running {
             }
         };
         // Real time: an operator waits for this, however fast the calls' clock runs.
-        let (calls, _, _) = tokio::join!(
+        let (calls, _, _, _) = tokio::join!(
             timeout(GOODBYE, calls),
             timeout(GOODBYE, registration),
+            timeout(GOODBYE, self.carrier.over()),
             timeout(GOODBYE, self.api),
         );
         if calls.is_err() {
@@ -330,6 +353,46 @@ fn advertised(config: &Config, bound: SocketAddr) -> SocketAddr {
     // With a name as trunk: any public address shows the way out.
     let out = || calls::address_towards(SocketAddr::from(([192, 0, 2, 1], 5060)));
     SocketAddr::new(ip.or_else(out).unwrap_or(bound.ip()), bound.port())
+}
+
+/// The configured carrier, and what is kept of its doings.
+fn carrier_desk(config: &Config, store: Store) -> Result<CarrierDesk, StartError> {
+    let carrier: Option<Arc<dyn Carrier>> = match config.carrier.name {
+        CarrierName::None => None,
+        CarrierName::Flowroute => {
+            let flowroute = &config.flowroute;
+            let settings = FlowrouteSettings {
+                url: flowroute.url.clone().map_or_else(|| FLOWROUTE.parse(), Ok)?,
+                access_key: flowroute.access_key.clone(),
+                secret_key: flowroute
+                    .secret_key
+                    .clone()
+                    .unwrap_or_else(|| Secret::new(String::new())),
+            };
+            // The operator says where the carrier is.
+            let client = http_client(AddressPolicy::Any, CARRIER_TIMEOUT_S)?;
+            Some(Arc::new(Flowroute::new(client, &settings)))
+        }
+    };
+    let settings = DeskSettings {
+        sms_from: config.carrier.sms_from.clone(),
+        route: config.carrier.number_route.clone(),
+        signing_key: config.webhooks.signing_key.clone(),
+        gate: Gate {
+            sources: config.carrier.webhook_sources.clone(),
+            key: config.carrier.webhook_key.clone(),
+        },
+    };
+    Ok(CarrierDesk::new(carrier, store, settings))
+}
+
+fn http_client(policy: AddressPolicy, timeout_s: u32) -> Result<Client, HttpError> {
+    let limits = HttpLimits {
+        connect: CONNECT_TIMEOUT.min(Duration::from_secs(timeout_s.into())),
+        answer: Duration::from_secs(timeout_s.into()),
+        body: MAX_ANSWER,
+    };
+    Client::new(policy, limits)
 }
 
 fn line_settings(config: &Config, trunk: Trunk) -> LineSettings {

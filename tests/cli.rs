@@ -271,6 +271,23 @@ fn options_understand_standard_input_and_files_as_json_lines() {
 }
 
 #[test]
+fn options_of_words_with_times_have_times_and_an_input_says_what_it_asks_for() {
+    let json = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let words = r#"{"file":"a.wav","text":"press one for sales","words":[
+        {"text":"press","start_ms":100,"end_ms":400,"confidence":0.9},
+        {"text":"one","start_ms":400,"end_ms":700,"confidence":0.9},
+        {"text":"for","start_ms":700,"end_ms":800,"confidence":0.9},
+        {"text":"sales","start_ms":800,"end_ms":1300,"confidence":0.9}]}"#;
+    let answer = json(&stdout(&fed(&["options"], words.as_bytes())));
+    let option = &answer["options"][0];
+    assert_eq!((&option["keys"], &option["label"]), (&"1".into(), &"sales".into()));
+    assert_eq!((&option["start_ms"], &option["end_ms"]), (&100.into(), &1300.into()));
+
+    let answer = json(&stdout(&fed(&["options"], b"Please enter your zip code.")));
+    assert_eq!((&answer["kind"], &answer["asks"]), (&"input".into(), &"zip_code".into()));
+}
+
+#[test]
 fn options_survive_bytes_that_are_no_text() {
     let output = fed(&["options"], b"press \xff\xfe\0 one \x1b[2J");
     assert_eq!(output.status.code(), Some(0));

@@ -47,6 +47,8 @@ async fn carrier(clock: Clock, require_auth: bool) -> Simulator {
         require_auth,
         menus: Menus::samples().unwrap(),
         rtp_ports: PortRange::Any,
+        faults: None,
+        witness: None,
     };
     simulator::start(config, clock).await.unwrap()
 }

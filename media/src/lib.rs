@@ -15,6 +15,7 @@ pub mod conceal;
 pub mod detect;
 pub mod dtmf;
 mod exercise;
+pub mod impair;
 pub mod jitter;
 pub mod noise;
 pub mod peer;

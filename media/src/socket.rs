@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use phoneai_clock::Clock;
@@ -25,6 +25,7 @@ use tracing::debug;
 pub use crate::stream::{Direction, Frame, MediaEvent, Negotiated, StreamStats};
 use crate::{
     dtmf::DtmfDigit,
+    impair::{Impairer, Impairment},
     jitter::DEFAULT_MAX_DELAY,
     rtp::{RtpTimestamp, SequenceNumber, Ssrc},
     stream::{DEFAULT_MAX_LAG, Port, RtpStream, StreamSettings},
@@ -96,12 +97,20 @@ pub struct StreamConfig {
     /// Longest delay of the jitter buffer at the pace of the wall's clock. On a faster clock it is
     /// longer in proportion: the same hitch of the machine is more of its milliseconds.
     pub max_delay: Duration,
+    /// What a bad network does to the packets that are sent; for tests and measurements.
+    pub impairment: Option<Impairment>,
 }
 
 impl StreamConfig {
     /// A stream on `bind` with ports of `ports`, the rest as usual.
     pub fn new(bind: IpAddr, ports: PortRange) -> Self {
-        Self { bind, ports, no_packets_after: Duration::from_secs(3), max_delay: DEFAULT_MAX_DELAY }
+        Self {
+            bind,
+            ports,
+            no_packets_after: Duration::from_secs(3),
+            max_delay: DEFAULT_MAX_DELAY,
+            impairment: None,
+        }
     }
 }
 
@@ -206,6 +215,7 @@ impl MediaThreads {
             waiting: VecDeque::new(),
             unread_frames: 0,
             unread_events: 0,
+            network: config.impairment.map(Network::new),
         };
         runtime.spawn(driver.run());
         drop(in_runtime);
@@ -310,13 +320,40 @@ struct Driver {
     waiting: VecDeque<MediaEvent>,
     unread_frames: u64,
     unread_events: u64,
+    network: Option<Network>,
+}
+
+/// A bad network, and the packets that are under way in it.
+struct Network {
+    impairer: Impairer,
+    /// When each arrives, where, and its bytes. A handful: their delay over 20 ms.
+    under_way: Vec<(Instant, SocketAddr, Vec<u8>)>,
+}
+
+impl Network {
+    fn new(impairment: Impairment) -> Self {
+        Self { impairer: Impairer::new(impairment), under_way: Vec::new() }
+    }
+
+    fn next_arrival(&self) -> Option<Instant> {
+        self.under_way.iter().map(|(at, ..)| *at).min()
+    }
+
+    /// The packets that have arrived by `now`, in the order of their arrival.
+    fn arrived(&mut self, now: Instant) -> Vec<(Instant, SocketAddr, Vec<u8>)> {
+        let mut arrived: Vec<_> = self.under_way.extract_if(.., |(at, ..)| *at <= now).collect();
+        arrived.sort_by_key(|(at, ..)| *at);
+        arrived
+    }
 }
 
 impl Driver {
     async fn run(mut self) {
         let mut buffer = [0; MAX_DATAGRAM];
         loop {
-            let due = self.clock.sleep_until(self.stream.poll_timeout());
+            let arrival = self.network.as_ref().and_then(Network::next_arrival);
+            let due = self.stream.poll_timeout();
+            let due = self.clock.sleep_until(arrival.map_or(due, |at| at.min(due)));
             let command = tokio::select! {
                 biased;
                 command = self.commands.recv() => Some(command.unwrap_or(Command::Close)),
@@ -332,6 +369,7 @@ impl Driver {
             }
             // What has arrived is taken before the frame that may need it.
             self.receive(&mut buffer);
+            self.deliver();
             while self.stream.handle_timeout(self.clock.now()) {
                 self.send();
                 self.tell();
@@ -391,6 +429,12 @@ impl Driver {
 
     fn send(&mut self) {
         while let Some(transmit) = self.stream.poll_transmit() {
+            if let (Port::Rtp, Some(network)) = (transmit.from, &mut self.network) {
+                if let Some(at) = network.impairer.arrives(self.clock.now()) {
+                    network.under_way.push((at, transmit.to, transmit.bytes.to_vec()));
+                }
+                continue;
+            }
             let socket = match transmit.from {
                 Port::Rtp => &self.rtp,
                 Port::Rtcp => &self.rtcp,
@@ -399,6 +443,16 @@ impl Driver {
             // the next one is due in 20 ms.
             if let Err(error) = socket.try_send_to(transmit.bytes, transmit.to) {
                 debug!(%error, to = %transmit.to, "A media packet was not sent.");
+            }
+        }
+    }
+
+    /// Lets what a bad network has delayed arrive.
+    fn deliver(&mut self) {
+        let Some(network) = &mut self.network else { return };
+        for (_, to, bytes) in network.arrived(self.clock.now()) {
+            if let Err(error) = self.rtp.try_send_to(&bytes, to) {
+                debug!(%error, %to, "A media packet was not sent.");
             }
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     dtmf::{
         DtmfDigit,
         events::{EVENT_LEN, EventReceiver, EventSender, PressError},
+        tones::ToneSender,
     },
     jitter::{Content, DEFAULT_MAX_DELAY, JitterBuffer, MAX_PACKET_SAMPLES},
     peer::{Admission, Learn, Peer, Remote},
@@ -98,7 +99,7 @@ pub struct Negotiated {
     /// Its payload type in our SDP.
     pub receive_payload_type: PayloadType,
     /// The payload type of telephone-events in the peer's SDP; `None` if it offers none, and then
-    /// digits cannot be sent.
+    /// digits are sent as tones in the audio.
     pub telephone_event: Option<PayloadType>,
     /// The payload type of telephone-events in our SDP.
     pub receive_telephone_event: Option<PayloadType>,
@@ -193,6 +194,8 @@ pub struct RtpStream {
     jitter: JitterBuffer,
     digits_in: EventReceiver,
     digits_out: EventSender,
+    /// Keys for a peer that takes no telephone-events. Never busy while `digits_out` is.
+    tones_out: ToneSender,
     playing: VecDeque<(Arc<[i16]>, usize)>,
     sequence: SequenceNumber,
     timestamp: RtpTimestamp,
@@ -231,6 +234,7 @@ impl RtpStream {
             jitter: JitterBuffer::new(settings.max_delay),
             digits_in: EventReceiver::default(),
             digits_out: EventSender::default(),
+            tones_out: ToneSender::default(),
             playing: VecDeque::new(),
             sequence: settings.first_sequence,
             timestamp: settings.first_timestamp,
@@ -258,6 +262,10 @@ impl RtpStream {
             self.quiet_since = Some(now);
         }
         self.pending.clear();
+        if negotiated.telephone_event.is_none() {
+            // They would wait for ever, and come again after tones when events are offered anew.
+            self.digits_out.clear();
+        }
         self.negotiated = Some(negotiated);
     }
 
@@ -282,18 +290,24 @@ impl RtpStream {
         self.direction = direction;
     }
 
-    /// Queues keys to be sent as telephone-events: each held for `tone_ms` and followed by
-    /// `gap_ms` without a key.
+    /// Queues keys to be sent: each held for `tone_ms` and followed by `gap_ms` without a key. They
+    /// go as telephone-events if the peer takes them, else as tones in the audio, never as both:
+    /// keys behind tones that still sound are tones too.
+    ///
+    /// # Errors
+    /// [`PressError::NotOffered`] before the stream is configured; [`PressError::TooMany`].
     pub fn press(
         &mut self,
         digits: &[DtmfDigit],
         tone_ms: u32,
         gap_ms: u32,
     ) -> Result<(), PressError> {
-        if self.negotiated.as_ref().is_none_or(|n| n.telephone_event.is_none()) {
-            return Err(PressError::NotOffered);
+        let Some(negotiated) = &self.negotiated else { return Err(PressError::NotOffered) };
+        if negotiated.telephone_event.is_none() || self.tones_out.is_busy() {
+            self.tones_out.press(digits, tone_ms, gap_ms)
+        } else {
+            self.digits_out.press(digits, tone_ms, gap_ms)
         }
-        self.digits_out.press(digits, tone_ms, gap_ms)
     }
 
     /// Queues linear samples at 8000 Hz to be sent after those that play already.
@@ -522,7 +536,13 @@ impl RtpStream {
             return;
         }
 
-        self.next_samples(at_ms, sent);
+        if self.tones_out.fill(sent) {
+            if !self.tones_out.is_busy() {
+                self.tell(MediaEvent::DigitsSent { at_ms });
+            }
+        } else {
+            self.next_samples(at_ms, sent);
+        }
         self.pending.extend_from_slice(sent);
         if self.pending.len() < samples_a_packet {
             return;

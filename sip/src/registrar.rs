@@ -16,10 +16,13 @@ use crate::{
         Contact, HeaderName, Host, Message, Method, NameAddr, Response, Scheme, Start, StatusCode,
         Uri,
     },
+    verdict,
 };
 
-/// Extensions that a REGISTER may require of us.
-const SUPPORTED: [&str; 0] = [];
+/// Values of Path that are kept with a binding.
+const MAX_PATH: usize = 8;
+/// Bytes of an instance id that are kept.
+const MAX_INSTANCE: usize = 256;
 /// Seconds after which a client may try again when the table is full.
 const RETRY_AFTER_S: u32 = 300;
 
@@ -64,6 +67,12 @@ pub struct Binding {
     pub q_thousandths: u16,
     /// When it ends.
     pub expires_at: Instant,
+    /// The proxies to go through, the first one on top (RFC 3327): values of Route for requests to
+    /// the phone.
+    pub path: Vec<String>,
+    /// The phone and its flow (RFC 5626 §6): another REGISTER with both replaces this binding,
+    /// whatever its Contact.
+    pub flow: Option<(String, u32)>,
     call_id: String,
     cseq: u32,
 }
@@ -107,6 +116,13 @@ impl Registrar {
         match self.register(now, source, request, secret) {
             Ok(bindings) => {
                 let mut response = Response::to(request, StatusCode::OK);
+                // RFC 3327 §5.3, RFC 5626 §6: what was understood is told.
+                for path in request.values(HeaderName::Path) {
+                    response.headers_mut().push(HeaderName::Path, path);
+                }
+                if bindings.iter().any(|binding| binding.flow.is_some()) {
+                    response.headers_mut().push(HeaderName::Require, "outbound");
+                }
                 for binding in bindings {
                     let seconds = remaining_s(now, binding.expires_at);
                     let value = format!("<{}>;expires={seconds}", binding.contact);
@@ -232,6 +248,7 @@ impl Registrar {
         let cseq = request.cseq().map_err(bad)?.number;
         let expires = request.expires().map_err(bad)?;
         let wishes = wishes(request, self.config.max_bindings, expires)?;
+        let path = path(request)?;
         let mut bindings: Vec<Binding> = self.records.get(key).cloned().unwrap_or_default();
         bindings.retain(|binding| binding.expires_at > now);
         // §10.3 step 7: an older request of the same phone must not undo a newer one.
@@ -247,8 +264,12 @@ impl Registrar {
             Wishes::Each(addrs) => {
                 for addr in addrs {
                     let seconds = self.granted_s(addr.expires().or(expires))?;
-                    let same = |b: &Binding| {
-                        Uri::parse(b.contact.as_bytes()).is_ok_and(|u| u.is_equivalent(&addr.uri))
+                    let flow = flow(&addr);
+                    let same = |b: &Binding| match (&b.flow, &flow) {
+                        (Some(old), Some(new)) => old == new,
+                        (None, None) => Uri::parse(b.contact.as_bytes())
+                            .is_ok_and(|u| u.is_equivalent(&addr.uri)),
+                        (Some(_), None) | (None, Some(_)) => false,
                     };
                     if bindings.iter().any(|b| same(b) && is_old(b)) {
                         return Err(StatusCode::SERVER_INTERNAL_ERROR.into());
@@ -262,6 +283,8 @@ impl Registrar {
                     }
                     bindings.push(Binding {
                         contact: addr.uri.as_str().to_owned(),
+                        path: path.clone(),
+                        flow,
                         source,
                         q_thousandths: addr.q_thousandths(),
                         expires_at: now + Duration::from_secs(u64::from(seconds)),
@@ -347,16 +370,35 @@ fn wishes<'a>(
 }
 
 fn require(request: &Message<'_>) -> Result<(), Failure> {
-    let unsupported: Vec<String> = request
-        .values(HeaderName::Require)
-        .filter(|tag| !SUPPORTED.iter().any(|known| tag.eq_ignore_ascii_case(known.as_bytes())))
-        .map(|tag| String::from_utf8_lossy(tag).into_owned())
+    verdict::required(request, Method::Register).map_err(|refusal| {
+        let headers = refusal.headers.into_iter().filter_map(|header| {
+            // Only names that we wrote ourselves are in it.
+            match HeaderName::from_token(&header.name)? {
+                HeaderName::Unsupported => Some((HeaderName::Unsupported, header.value)),
+                _ => None,
+            }
+        });
+        Failure { code: refusal.status, headers: headers.collect() }
+    })
+}
+
+/// The values of Path. They name hosts that we send to later, so that there are few of them.
+fn path(request: &Message<'_>) -> Result<Vec<String>, Failure> {
+    let values: Vec<String> = request
+        .values(HeaderName::Path)
+        .map(|value| String::from_utf8_lossy(value).into_owned())
         .collect();
-    if unsupported.is_empty() {
-        return Ok(());
+    if values.len() > MAX_PATH {
+        return Err(StatusCode::BAD_REQUEST.into());
     }
-    let headers = vec![(HeaderName::Unsupported, unsupported.join(", "))];
-    Err(Failure { code: StatusCode::BAD_EXTENSION, headers })
+    Ok(values)
+}
+
+/// `+sip.instance` and `reg-id` of a Contact; a flow has both (RFC 5626 §6).
+fn flow(addr: &NameAddr<'_>) -> Option<(String, u32)> {
+    let instance = addr.params.find("+sip.instance")?.unquoted().into_owned();
+    let reg_id = addr.param("reg-id")?.parse().ok().filter(|id| *id > 0)?;
+    (instance.len() <= MAX_INSTANCE).then_some((instance, reg_id))
 }
 
 fn drop_first_to_end(bindings: &mut Vec<Binding>) {

@@ -100,7 +100,7 @@ fn is_known(uri: &Uri<'_>) -> bool {
 }
 
 /// §8.2.2.3. ACK and CANCEL require nothing, whatever they say.
-fn required(message: &Message<'_>, method: Method) -> Result<(), Refusal> {
+pub(crate) fn required(message: &Message<'_>, method: Method) -> Result<(), Refusal> {
     let known: &[&str] = match method {
         Method::Ack | Method::Cancel => return Ok(()),
         Method::Register => &REGISTRAR_OPTIONS,

@@ -9,7 +9,8 @@ use std::{
 
 use phoneai_sip::{
     auth::{
-        AuthError, Claim, Credentials, DigestClient, DigestServer, Ha1, Password, Refusal, Verdict,
+        Algorithm, AuthError, Claim, Credentials, DigestClient, DigestServer, Ha1, Password,
+        Refusal, Verdict,
     },
     message::{AuthValue, HeaderName, Message, Method, Request, Response, StatusCode},
 };
@@ -321,3 +322,38 @@ const VECTORS: [&str; 6] = [
     "57643c83bbb0a4c9e77618ffaaa1c0f090e6eced31e35aeaa2650993ede2366a",
     "0fff9bb8312f514982e42d9b44cbb1b5ab491427826bf9c4c25b3ea28f589dea",
 ];
+
+#[test]
+fn every_algorithm_is_accepted_by_a_server_that_offers_it() {
+    let now = start();
+    for algorithm in Algorithm::ALL {
+        let mut server = server(now).with_algorithms(vec![algorithm]).with_integrity();
+        let mut request = request();
+        let lines = server.challenge(now, SOURCE, false);
+        let response = challenged(&lines);
+        let response = Message::parse(&response).unwrap();
+        client().answer(&mut request, &response, "c0ffee").unwrap();
+        let verdict = verify(&mut server, now, &request);
+        assert!(matches!(verdict, Verdict::Accepted { .. }), "{algorithm:?}: {verdict:?}");
+    }
+}
+
+#[test]
+fn auth_int_is_accepted_and_a_changed_body_is_not() {
+    let now = start();
+    let mut server = server(now).with_integrity();
+    let mut request = request();
+    let lines = server.challenge(now, SOURCE, false);
+    let only =
+        lines.iter().map(|line| line.replace("auth,auth-int", "auth-int")).collect::<Vec<_>>();
+    answer(&mut client(), &mut request, &only).unwrap();
+    assert!(credentials(&request).contains("qop=auth-int"));
+    let changed =
+        Claim { source: SOURCE, method: Method::Register, uri: request.uri(), body: b"x" };
+    let secret = |user: &str| Some(Ha1::new(user, "example.com", &Password::new("secret")));
+    let credentials = request.headers().find(HeaderName::Authorization).unwrap();
+    let values = [AuthValue::parse(credentials).unwrap()].into_iter();
+    let verdict = server.verify(now, &changed, values, secret);
+    assert_eq!(verdict, Verdict::Refused(Refusal::WrongPassword));
+    assert!(matches!(verify(&mut server, now, &request), Verdict::Accepted { .. }));
+}

@@ -205,3 +205,19 @@ fn odd_requests_get_their_status() {
     phone.to = "<sip:1001@elsewhere.example.org>".into();
     assert_eq!(phone.status(&[(Contact, "<sip:a@192.0.2.7>")]), 404);
 }
+
+#[test]
+fn a_path_comes_back_and_a_flow_replaces_its_own_binding() {
+    let mut phone = Phone::new(RegistrarConfig::default());
+    let old = "<sip:a@192.0.2.7:5060>;+sip.instance=\"<urn:uuid:1>\";reg-id=1";
+    let new = "<sip:a@192.0.2.7:6060>;+sip.instance=\"<urn:uuid:1>\";reg-id=1";
+    let path = "<sip:edge.example.com;lr>";
+    assert_eq!(phone.status(&[(Contact, old), (HeaderName::Path, path)]), 200);
+    assert_eq!(phone.status(&[(Contact, new), (HeaderName::Path, path)]), 200);
+    assert_eq!(phone.contacts(), ["sip:a@192.0.2.7:6060"]);
+    let other = "<sip:a@192.0.2.7:7060>;+sip.instance=\"<urn:uuid:1>\";reg-id=2";
+    assert_eq!(phone.status(&[(Contact, other)]), 200);
+    assert_eq!(phone.contacts().len(), 2);
+    assert_eq!(phone.status(&[(Contact, other), (HeaderName::Require, "path, outbound")]), 200);
+    assert_eq!(phone.status(&[(Contact, other), (HeaderName::Require, "gruu")]), 420);
+}

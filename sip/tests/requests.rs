@@ -382,3 +382,14 @@ fn an_offer_among_the_parts_of_a_body_is_found() {
     let [Event::Incoming { request, .. }] = &net.events(1)[..] else { panic!("no call") };
     assert_eq!(request.sdp().as_deref(), Some(OFFER));
 }
+
+#[test]
+fn scanners_hear_nothing() {
+    let mut net = alone();
+    let mut raw = Raw::new("OPTIONS", 9);
+    raw.headers = "User-Agent: Friendly-Scanner 1.8\r\n".into();
+    net.send_raw(&raw, 1);
+    assert_eq!(net.arrived().len(), 0);
+    assert_eq!(net.at(1).statistics().scanners, 1);
+    assert_eq!(net.at(1).transactions(), 0);
+}

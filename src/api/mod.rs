@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub use self::server::serve;
 use crate::{
     calls::live::Live,
+    carrier::{Desk, DeskSettings},
     store::{Store, UserId},
 };
 
@@ -70,18 +71,28 @@ struct Inner {
     store: Store,
     switch: Arc<dyn Switch>,
     live: Live,
+    /// Messages and numbers.
+    carrier: Desk,
     watchers: Arc<Semaphore>,
     /// True when the service ends: streams that never end by themselves end then.
     closing: watch::Sender<bool>,
 }
 
 impl Api {
-    /// The API on top of a database, a switch, and the place where calls tell what happens.
+    /// The API on top of a database, a switch, and the place where calls tell what happens; without
+    /// a carrier.
     pub fn new(store: Store, switch: Arc<dyn Switch>, live: Live) -> Self {
+        let carrier = Desk::new(None, store.clone(), DeskSettings::default());
+        Self::with_carrier(store, switch, live, carrier)
+    }
+
+    /// The same, with a carrier for messages and numbers.
+    pub fn with_carrier(store: Store, switch: Arc<dyn Switch>, live: Live, carrier: Desk) -> Self {
         Self(Arc::new(Inner {
             store,
             switch,
             live,
+            carrier,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             closing: watch::Sender::new(false),
         }))
@@ -95,6 +106,15 @@ impl Api {
     fn store(&self) -> &Store {
         &self.0.store
     }
+
+    fn carrier(&self) -> &Desk {
+        &self.0.carrier
+    }
+}
+
+/// A value as the old service wrote it in JSON, on one line.
+pub(crate) fn json_text(value: &serde_json::Value) -> String {
+    v1::one_line(value)
 }
 
 /// Whether this can be dialled or shown as the caller: a `+` or none, and 1 to 15 digits (the

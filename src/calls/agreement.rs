@@ -66,7 +66,7 @@ fn agreed(negotiated: &sdp::Negotiated, signalling: IpAddr) -> Agreed {
     let media = negotiated.remote_rtp.map(|remote| media(negotiated, remote, signalling));
     let events = match negotiated.telephone_event {
         Some(payload_type) => format!("telephone-event as {payload_type}"),
-        None => "no telephone-event: keys cannot be pressed".to_owned(),
+        None => "no telephone-event: keys go as tones in the audio".to_owned(),
     };
     let to = match negotiated.remote_rtp {
         Some(remote) => remote.to_string(),

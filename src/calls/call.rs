@@ -7,7 +7,10 @@ use std::{
 };
 
 use phoneai_media::{
-    detect::silence::{SilenceDetector, SpeechChange},
+    detect::{
+        Detectors,
+        silence::{SilenceDetector, SpeechChange},
+    },
     dtmf::DtmfDigit,
     recorder::RecordingResult,
     socket::{Direction, Frame, MediaEvent, Stream, StreamConfig},
@@ -22,6 +25,7 @@ use tracing::{debug, info, warn};
 use super::{
     CallFailure, Order, Report, Shared,
     agreement::{Agreed, Agreement},
+    answer::Answer,
     live::{LiveEvent, What},
     pilot::{Act, Heard, Pilot},
     recording::Recording,
@@ -108,6 +112,8 @@ pub(super) async fn run(
         ear: Some(ear),
         words,
         detector: SilenceDetector::default(),
+        detectors: Detectors::default(),
+        answer: Answer::default(),
         recording,
         opened,
         answered: None,
@@ -132,6 +138,8 @@ struct Call<'a> {
     ear: Option<Box<dyn Transcriber>>,
     words: mpsc::Receiver<SpeechEvent>,
     detector: SilenceDetector,
+    detectors: Detectors,
+    answer: Answer,
     recording: Recording,
     opened: Instant,
     answered: Option<Instant>,
@@ -162,7 +170,10 @@ impl Call<'_> {
             }
             let clock = self.shared.clock;
             let pilot_due = match self.hang_up {
-                None => self.pilot.poll_timeout().map(|ms| self.instant(ms)),
+                None => {
+                    let due = [self.pilot.poll_timeout(), self.answer.poll_timeout()];
+                    due.into_iter().flatten().min().map(|ms| self.instant(ms))
+                }
                 Some(_) => None,
             };
             // Until the answer the call may ring so long; then only the pilot ends it; at last the
@@ -196,7 +207,10 @@ impl Call<'_> {
                         }
                         self.hang_up("nobody answered").await;
                     } else if self.hang_up.is_none() {
-                        self.pilot.handle_timeout(self.ms(now));
+                        let now = self.ms(now);
+                        self.answer.handle_timeout(now);
+                        self.tell_party(now);
+                        self.pilot.handle_timeout(now);
                     }
                 }
                 changed = stop.changed(), if !stopping => {
@@ -228,6 +242,9 @@ impl Call<'_> {
         // Whoever hangs up has heard enough; who is hung up on wants to know what was said last.
         if self.hang_up.is_none() {
             self.pilot.handle(self.ms(over), Heard::HungUp);
+            self.last_words(stop).await?;
+        } else if self.pilot.poll_timeout().is_some() {
+            // It hung up in a hurry and has not understood yet what it heard.
             self.last_words(stop).await?;
         }
         self.pilot.handle(self.ms(self.shared.clock.now()), Heard::Closed);
@@ -319,6 +336,7 @@ impl Call<'_> {
                 self.tell(What::Answered);
                 match sdp {
                     Some(sdp) if self.agree(&sdp) => {
+                        self.answer.handle_answered(self.ms(now));
                         self.pilot.handle(self.ms(now), Heard::Answered);
                     }
                     _ => self.hang_up("the answer has no audio that we can take part in").await,
@@ -426,12 +444,31 @@ impl Call<'_> {
         }
         match self.detector.push(frame.at_ms, &frame.received) {
             Some(SpeechChange::Started { at_ms }) => {
+                self.answer.handle_speech_started(now, at_ms);
                 self.tell_pilot(now, Heard::SpeechStarted { at: at_ms });
             }
             Some(SpeechChange::Ended { at_ms }) => {
+                self.answer.handle_speech_ended(now, at_ms);
                 self.tell_pilot(now, Heard::SpeechEnded { at: at_ms });
             }
             None => {}
+        }
+        self.detectors.push(frame.at_ms, &frame.received);
+        while let Some(event) = self.detectors.poll_event() {
+            let (sound, from_ms, to_ms) = (event.sound, event.from_ms, event.to_ms);
+            debug!(call = %self.order.uuid, ?sound, from_ms, ?to_ms, dbov = event.dbov, "Sound.");
+            self.answer.handle_sound(now, &event);
+            self.tell_pilot(now, Heard::Sound(event));
+        }
+        self.tell_party(now);
+    }
+
+    /// Passes on who answered, if there is news of it.
+    fn tell_party(&mut self, now: CallMs) {
+        if let Some(verdict) = self.answer.poll_verdict() {
+            let (party, evidence) = (verdict.party, verdict.evidence);
+            info!(call = %self.order.uuid, ?party, ?evidence, at_ms = verdict.at_ms, "Who answered.");
+            self.tell_pilot(now, Heard::Party(verdict));
         }
     }
 
@@ -458,6 +495,8 @@ impl Call<'_> {
             }
         }
         let now = self.ms(self.shared.clock.now());
+        self.answer.handle_speech(now, &event);
+        self.tell_party(now);
         self.pilot.handle(now, Heard::Speech(event));
     }
 

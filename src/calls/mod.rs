@@ -5,6 +5,7 @@
 //! call's [`pilot::Pilot`], and does what the pilot wants.
 
 pub mod agreement;
+pub mod answer;
 mod call;
 pub mod desk;
 pub mod live;

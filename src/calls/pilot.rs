@@ -4,8 +4,10 @@
 //! A pilot does no I/O and reads no clock. A crawl's navigator is one; so is a plain call that only
 //! listens; a call that walks a known menu and is then handed to a person will be another.
 
+use phoneai_media::detect::SoundEvent;
+
 use crate::{
-    calls::live::What,
+    calls::{answer::Verdict, live::What},
     crawl::tree::{Change, Keys, NodeNo},
     speech::{CallMs, SpeechEvent},
 };
@@ -27,6 +29,10 @@ pub enum Heard {
     },
     /// The recogniser told something.
     Speech(SpeechEvent),
+    /// A detector heard what is no speech.
+    Sound(SoundEvent),
+    /// It is sure who answered, or a stronger sign corrects what was sure before.
+    Party(Verdict),
     /// The keys asked for last have been sent, or could not be.
     KeysSent {
         /// The keys.

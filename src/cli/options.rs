@@ -9,7 +9,13 @@ use super::{
     output::{Failure, Output, complain},
     parts,
 };
-use crate::crawl::tree::{MenuOption, PromptKind};
+use crate::{
+    crawl::{
+        menu_text::Asked,
+        tree::{MenuOption, PromptKind},
+    },
+    speech::CallMs,
+};
 
 /// A file with more text than this is no menu.
 const MAX_TEXT: u64 = 1024 * 1024;
@@ -19,9 +25,15 @@ const MAX_TEXT: u64 = 1024 * 1024;
 #[command(after_help = "Examples:\n  \
     echo 'For sales, press one. For support, press two.' | phoneai options -\n  \
     phoneai options prompts/*.txt\n  \
-    phoneai options --lines all-prompts.txt\n\n\
+    phoneai options --lines all-prompts.txt\n  \
+    phoneai transcribe --json *.wav | phoneai options --lines\n\n\
     One object a prompt: {\"file\",\"kind\",\"options\":[{\"keys\",\"label\",\"said\",\
-    \"confidence\"}]}, with \"line\" after \"file\" for --lines.")]
+    \"confidence\"}]}, with \"line\" after \"file\" for --lines.\n\
+    \"kind\" is menu, language, input, transfer, queue, voicemail, person, invalid, or\n\
+    announcement. After the kind input, \"asks\" says for what: number, pin, date, name,\n\
+    phone_number, zip_code, extension, speech, or other. For words with times, as transcribe\n\
+    --json writes them, each option has \"start_ms\" and \"end_ms\" before \"confidence\".\n\
+    A confidence of 1 is a clear offer in words that were heard for certain.")]
 pub(super) struct Args {
     /// Files with the text of one prompt each; - is standard input
     #[arg(value_name = "FILE", default_value = "-")]
@@ -37,6 +49,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
     kind: PromptKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asks: Option<Asked>,
     options: Vec<Offered<'a>>,
 }
 
@@ -45,15 +59,21 @@ struct Offered<'a> {
     keys: &'a str,
     label: &'a str,
     said: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_ms: Option<CallMs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_ms: Option<CallMs>,
     confidence: f32,
 }
 
-impl<'a> From<&'a MenuOption> for Offered<'a> {
-    fn from(option: &'a MenuOption) -> Self {
+impl<'a> Offered<'a> {
+    fn new(option: &'a MenuOption, timed: bool) -> Self {
         Self {
             keys: option.keys.as_str(),
             label: &option.label,
             said: &option.said,
+            start_ms: timed.then_some(option.start_ms),
+            end_ms: timed.then_some(option.end_ms),
             confidence: option.confidence,
         }
     }
@@ -86,9 +106,10 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
 }
 
 fn understood(file: &str, line: Option<usize>, text: &str) -> Result<String, Failure> {
-    let (kind, options) = parts::understand(text);
-    let options = options.iter().map(Offered::from).collect();
-    serde_json::to_string(&Line { file, line, kind, options }).map_err(Failure::failed)
+    let (understood, timed) = parts::understand(text);
+    let options = understood.options.iter().map(|o| Offered::new(o, timed)).collect();
+    let (kind, asks) = (understood.kind, understood.asks);
+    serde_json::to_string(&Line { file, line, kind, asks, options }).map_err(Failure::failed)
 }
 
 /// A file's text; bytes that are not UTF-8 become replacement characters.

@@ -17,13 +17,18 @@ use super::output::Failure;
 use crate::{
     config::{self, Config, HostPort, Secret},
     crawl::{
-        menu_text, render,
-        tree::{MenuOption, PromptKind, Tree},
+        menu_text::{self, Understanding},
+        render,
+        tree::Tree,
     },
     service::{self, Running},
-    simulator::{self, Menus, Simulator, SimulatorConfig, truth::Truth},
+    simulator::{
+        self, Menus, Simulator, SimulatorConfig,
+        services::{self, Services, ServicesConfig},
+        truth::Truth,
+    },
     speech::{
-        Transcript,
+        Transcript, Word,
         local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
     },
@@ -210,14 +215,49 @@ fn halve_rate(samples: &[i16]) -> Vec<i16> {
     halved
 }
 
-/// What a prompt's text says.
-pub(super) fn understand(text: &str) -> (PromptKind, Vec<MenuOption>) {
-    let understood = menu_text::understand_text(text);
-    (understood.kind, understood.options)
+/// What a prompt says: its text, or its words with times as `phoneai transcribe --json` writes them.
+/// With the times comes true.
+pub(super) fn understand(text: &str) -> (Understanding, bool) {
+    #[derive(serde::Deserialize)]
+    struct Heard {
+        words: Vec<Word>,
+    }
+    match serde_json::from_str::<Heard>(text.trim()) {
+        Ok(Heard { words }) => {
+            (menu_text::understand(&[Transcript { words, confidence: 1.0 }]), true)
+        }
+        // A prompt is anything else, even if it begins with a brace.
+        Err(_) => (menu_text::understand_text(text), false),
+    }
 }
 
 /// Who may call through the simulated carrier. It listens on loopback: this is no secret.
-const SIMULATOR_USER: &str = "simulator";
+pub(super) const SIMULATOR_USER: &str = "simulator";
+
+/// Numbers that the simulated carrier sells, and what they cost a month.
+const OFFERS: [(&str, f64); 5] = [
+    ("12025550180", 0.5),
+    ("12025550181", 0.5),
+    ("12025550182", 1.25),
+    ("12025550183", 1.25),
+    ("12025550184", 3.99),
+];
+
+/// Starts the simulated carrier's HTTP services.
+pub(super) async fn start_services(listen: SocketAddr) -> Result<Services, Failure> {
+    let config = ServicesConfig {
+        listen,
+        keys: Some((SIMULATOR_USER.to_owned(), SIMULATOR_USER.to_owned())),
+        offers: OFFERS.map(|(number, cost)| (number.to_owned(), cost)).to_vec(),
+        filters: true,
+    };
+    services::start(config, Clock::real()).await.map_err(|error| {
+        Failure::Failed(format!(
+            "the simulated carrier's services cannot listen on {listen}: {error}; \
+             give them another port with --services"
+        ))
+    })
+}
 
 /// The simulated carrier, running.
 pub(super) struct Carrier {
@@ -253,6 +293,8 @@ impl Carrier {
             require_auth: true,
             menus: menus.clone(),
             rtp_ports: PortRange::Any,
+            faults: None,
+            witness: None,
         };
         let simulator = simulator::start(config, clock).await.map_err(Failure::failed)?;
         Ok(Self { simulator, menus })

@@ -8,6 +8,7 @@
 //! Reading never stops at the first mistake: [`Config::check`] tells all of them, each with its
 //! line and what to do. What a file says that nobody reads is a mistake too.
 
+mod carrier;
 mod reader;
 mod secret;
 mod sections;
@@ -20,6 +21,7 @@ use std::{fmt, path::Path};
 
 use self::reader::Reader;
 pub use self::{
+    carrier::{Carrier, CarrierName, FLOWROUTE, Flowroute, Webhooks},
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
     sections::{
@@ -43,6 +45,12 @@ pub struct Config {
     pub sip: Sip,
     /// The carrier; without one no number can be called.
     pub trunk: Option<Trunk>,
+    /// Messages and numbers.
+    pub carrier: Carrier,
+    /// How Flowroute is reached.
+    pub flowroute: Flowroute,
+    /// What is told to clients' addresses.
+    pub webhooks: Webhooks,
     /// Audio and keys.
     pub media: Media,
     /// Speech recognition.
@@ -109,6 +117,9 @@ impl Config {
             api: Api::read(&mut reader.section("api")),
             sip: Sip::read(&mut reader.section("sip")),
             trunk: Trunk::read(&mut reader.section("trunk")),
+            carrier: Carrier::read(&mut reader.section("carrier")),
+            flowroute: Flowroute::read(&mut reader.section("flowroute")),
+            webhooks: Webhooks::read(&mut reader.section("webhooks")),
             media: Media::read(&mut reader.section("media")),
             speech: Speech::read(&mut reader.section("speech")),
             crawl: Crawl::read(&mut reader.section("crawl")),
@@ -132,6 +143,7 @@ impl Config {
                 "widen the range to two ports for each call",
             );
         }
+        self.check_carrier(reader);
         let bind = self.media.bind;
         if bind.is_some_and(|ip| ip.is_ipv4() != self.sip.listen.is_ipv4()) {
             reader.section("media").wrong(
@@ -139,6 +151,38 @@ impl Config {
                 "and sip.listen are of different IP versions",
                 "use IPv4 for both or IPv6 for both",
             );
+        }
+    }
+}
+
+impl Config {
+    /// What a carrier needs is there.
+    fn check_carrier(&self, reader: &mut Reader<'_>) {
+        match self.carrier.name {
+            CarrierName::None => {
+                if !self.carrier.sms_from.is_empty() {
+                    reader.section("carrier").wrong(
+                        "sms_from",
+                        "is set, but carrier.name is empty",
+                        "write carrier.name = \"flowroute\"",
+                    );
+                }
+            }
+            CarrierName::Flowroute => {
+                let mut missing = |section, key, remedy: &str| {
+                    reader.section(section).wrong(key, "is empty, but a carrier is named", remedy);
+                };
+                if self.carrier.sms_from.is_empty() {
+                    missing("carrier", "sms_from", "write a number of your account");
+                }
+                if self.flowroute.access_key.is_empty() {
+                    missing("flowroute", "access_key", "write the key from the carrier's portal");
+                }
+                if self.flowroute.secret_key.is_none() {
+                    let remedy = "write it as ${file:PATH} or set PHONEAI_FLOWROUTE_SECRET_KEY";
+                    missing("flowroute", "secret_key", remedy);
+                }
+            }
         }
     }
 }

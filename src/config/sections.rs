@@ -516,13 +516,19 @@ impl Log {
 pub struct Simulator {
     /// Address and UDP port of its trunk; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// Address and TCP port of its HTTP services; port 0 takes any that is free.
+    pub services: SocketAddr,
     /// The directory of the menus and their recordings; `None` for those built into the program.
     pub menus: Option<PathBuf>,
 }
 
 impl Default for Simulator {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 5070)), menus: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 5070)),
+            services: SocketAddr::from(([127, 0, 0, 1], 5071)),
+            menus: None,
+        }
     }
 }
 
@@ -531,14 +537,17 @@ impl Simulator {
         let default = Self::default();
         let simulator = Self {
             listen: s.read("listen", default.listen),
+            services: s.read("services", default.services),
             menus: s.read("menus", default.menus),
         };
-        if !simulator.listen.ip().is_loopback() {
-            s.doubtful(
-                "listen",
-                format!("is {}, which strangers may reach", simulator.listen.ip()),
-                "it is made for tests on this machine; use 127.0.0.1",
-            );
+        for (key, address) in [("listen", simulator.listen), ("services", simulator.services)] {
+            if !address.ip().is_loopback() {
+                s.doubtful(
+                    key,
+                    format!("is {}, which strangers may reach", address.ip()),
+                    "it is made for tests on this machine; use 127.0.0.1",
+                );
+            }
         }
         simulator
     }

@@ -28,7 +28,7 @@ pub(super) trait Setting: Sized {
 }
 
 /// Text in TOML's quotes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {

@@ -49,6 +49,8 @@ impl Pilot for Crawler {
             Heard::Speech(event) => Input::Speech(event),
             Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
             Heard::HungUp => Input::HungUp,
+            // The navigator decides by words; sounds and who answered stand in the call's log.
+            Heard::Sound(_) | Heard::Party(_) => return,
             Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
         };
         self.navigator.handle(now, input);
@@ -111,5 +113,6 @@ fn in_words(reason: EndReason) -> &'static str {
         EndReason::CallTooLong => "the call took too long",
         EndReason::TooManyKeys => "too many keys were pressed",
         EndReason::NotAnswered => "nobody answered",
+        EndReason::Taken => "a person, a queue or a recorder took the call",
     }
 }

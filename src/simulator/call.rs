@@ -9,11 +9,13 @@ use phoneai_sip::{
     sdp::{LocalAudio, Negotiated, Origin, SdpError},
     transport::udp::Call,
 };
+use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use super::{
-    Counters, count, line, sdp,
+    Counters, count, faults, line, sdp,
     visit::{Action, Visit},
+    witness::{Watch, Witnessed},
 };
 
 /// Copies of a repeated sound that wait to be played, so that there is no gap between them.
@@ -27,16 +29,31 @@ pub(super) struct Desk {
     pub(super) counters: Arc<Counters>,
     /// Any number, for the `o=` line of our descriptions.
     pub(super) session_id: u64,
+    /// The noise of the line, to be repeated.
+    pub(super) noise: Option<Arc<[i16]>>,
+    /// Who is told when the call is over.
+    pub(super) witness: Option<mpsc::Sender<Witnessed>>,
 }
 
 /// Serves a call from its INVITE to its end.
-pub(super) async fn run(call: Call, request: Box<Inbound>, visit: Visit, desk: Desk) {
+pub(super) async fn run(
+    call: Call,
+    request: Box<Inbound>,
+    number: String,
+    visit: Visit,
+    desk: Desk,
+) {
     let id = call.id();
-    let counters = desk.counters.clone();
+    let (counters, clock, witness) = (desk.counters.clone(), desk.clock, desk.witness.clone());
+    let mut watch = Watch::new(clock.now(), number);
     let reason = match Conversation::open(call, &request, visit, desk).await {
-        Some(conversation) => conversation.run().await,
+        Some(conversation) => conversation.run(&mut watch).await,
         None => "refused",
     };
+    if let Some(witness) = witness {
+        // A witness that is too slow or gone loses calls.
+        let _ = witness.try_send(watch.over(clock.now()));
+    }
     count(&counters.ended);
     info!(call = %id, reason, "The call is over.");
 }
@@ -48,6 +65,7 @@ struct Conversation {
     counters: Arc<Counters>,
     stream: Stream,
     session: Session,
+    noise: Option<Arc<[i16]>>,
     /// The sound that is played again whenever it ends.
     repeated: Option<Arc<[i16]>>,
 }
@@ -96,7 +114,7 @@ impl Session {
 impl Conversation {
     /// Reads the offer and opens the media; `None` if the call was refused.
     async fn open(call: Call, request: &Inbound, mut visit: Visit, desk: Desk) -> Option<Self> {
-        let Desk { media, stream, clock, counters, session_id } = desk;
+        let Desk { media, stream, clock, counters, session_id, noise, witness: _ } = desk;
         let refuse = async |status: u16, headers: Vec<Header>| {
             // An error means that the caller has given up.
             let _ = call.reject(status, headers).await;
@@ -122,12 +140,13 @@ impl Conversation {
                 return refuse(error.status().as_u16(), Vec::new()).await;
             }
         };
-        Some(Self { call, visit, clock, counters, stream, session, repeated: None })
+        Some(Self { call, visit, clock, counters, stream, session, noise, repeated: None })
     }
 
     /// Serves the call and says how it ended.
-    async fn run(mut self) -> &'static str {
+    async fn run(mut self, watch: &mut Watch) -> &'static str {
         loop {
+            watch.look(self.clock.now(), self.visit.stage(), self.visit.at());
             while let Some(action) = self.visit.poll_action() {
                 if let Err(reason) = self.carry_out(action).await {
                     return reason;
@@ -147,7 +166,12 @@ impl Conversation {
                     }
                 }
                 event = self.stream.events.recv() => match event {
-                    Some(event) => self.on_media(event),
+                    Some(event) => {
+                        if let MediaEvent::Digit { digit, .. } = &event {
+                            watch.key(digit.to_char());
+                        }
+                        self.on_media(event);
+                    }
                     None => return "the media have ended",
                 },
                 () = timer => self.visit.handle_timeout(self.clock.now()),
@@ -262,12 +286,24 @@ impl Conversation {
         let control = &self.stream.control;
         // Errors mean that the stream has ended; its events say so.
         let _ = control.stop_playing();
-        let copies = if repeat { REPEATS_AHEAD } else { 1 };
-        for _ in 0..copies {
-            if let Some(sound) = &sound {
+        let mut next = sound;
+        self.repeated = None;
+        if let Some(noise) = &self.noise {
+            next = next.map(|sound| faults::mixed(&sound, noise));
+            if !repeat {
+                // The line hisses on when a recording ends.
+                self.repeated = Some(noise.clone());
+            }
+        }
+        if repeat {
+            self.repeated.clone_from(&next);
+        } else if let Some(sound) = next {
+            let _ = control.play(sound);
+        }
+        if let Some(sound) = &self.repeated {
+            for _ in 0..REPEATS_AHEAD {
                 let _ = control.play(sound.clone());
             }
         }
-        self.repeated = sound.filter(|_| repeat);
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct BusinessFile {
     pub(super) early: Option<PromptDescription>,
     pub(super) invalid: PromptDescription,
     pub(super) goodbye: PromptDescription,
+    pub(super) hello: Option<PromptDescription>,
     pub(super) menu: BTreeMap<String, MenuDescription>,
 }
 
@@ -55,6 +56,8 @@ pub(super) struct MenuDescription {
     pub(super) no_input: Option<String>,
     pub(super) digits: Option<usize>,
     pub(super) then: Option<Ending>,
+    #[serde(default)]
+    pub(super) sit: bool,
 }
 
 impl MenuDescription {

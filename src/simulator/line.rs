@@ -36,6 +36,10 @@ const MAX_INPUT: usize = 32;
 const PAUSE_BEFORE_HANG_UP: Duration = Duration::from_secs(1);
 /// How long a line rings, plays music or stays silent at its end before it hangs up.
 const ENDING_LIMIT: Duration = Duration::from_secs(60);
+/// How long it rings before a person answers: one ring and its pause.
+const RINGS_AT_PERSON: Duration = Duration::from_secs(6);
+/// How long a person who has said hello waits for somebody to speak.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answering machine records.
 const RECORDING_LIMIT: Duration = Duration::from_secs(30);
 
@@ -53,6 +57,19 @@ pub enum Action {
     Stop,
     /// The line ends the call.
     HangUp,
+}
+
+/// What a caller has to do with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// A menu, or the words of one of its prompts.
+    Menu,
+    /// What follows the last prompt of a way: ringing, music, a beep and the recording after it.
+    After,
+    /// A person, who waits for an answer.
+    Person,
+    /// Nobody: the line has hung up.
+    Over,
 }
 
 /// An answered call.
@@ -83,6 +100,10 @@ enum State {
     Invalid(Instant),
     /// Says goodbye.
     Goodbye(Instant),
+    /// Rings at a person.
+    Ringing(Instant),
+    /// A person has answered, who says hello and waits for an answer.
+    Person(Instant),
     /// The menu is over, its last sound goes on.
     Ending(Instant),
     /// Has hung up.
@@ -104,6 +125,20 @@ impl Line {
         }
     }
 
+    /// What the caller has to do with now.
+    pub fn stage(&self) -> Stage {
+        match self.state {
+            State::Answered(_)
+            | State::Prompt(_)
+            | State::Listening(_)
+            | State::Invalid(_)
+            | State::Goodbye(_) => Stage::Menu,
+            State::Ringing(_) | State::Ending(_) => Stage::After,
+            State::Person(_) => Stage::Person,
+            State::Over => Stage::Over,
+        }
+    }
+
     /// The id of the menu that the call is in.
     pub fn at(&self) -> &str {
         self.business.menu(self.at).map_or("", |menu| menu.prompt.id.as_str())
@@ -122,7 +157,11 @@ impl Line {
                 self.actions.push_back(Action::Stop);
             }
             State::Listening(_) => {}
-            State::Goodbye(_) | State::Ending(_) | State::Over => return,
+            State::Goodbye(_)
+            | State::Ringing(_)
+            | State::Person(_)
+            | State::Ending(_)
+            | State::Over => return,
         }
         self.pressed.push(digit);
         self.state = State::Listening(now + INTER_DIGIT);
@@ -145,6 +184,8 @@ impl Line {
             | State::Listening(until)
             | State::Invalid(until)
             | State::Goodbye(until)
+            | State::Ringing(until)
+            | State::Person(until)
             | State::Ending(until) => Some(until),
             State::Over => None,
         }
@@ -168,8 +209,11 @@ impl Line {
             }
             (State::Listening(_), Then::Listen(listen)) => self.choose(now, listen, true),
             (State::Answered(_) | State::Invalid(_), _) => self.say(now),
+            (State::Ringing(_), _) => self.say_hello(now),
             (State::Listening(_), Then::End(_))
-            | (State::Goodbye(_) | State::Ending(_) | State::Over, _) => self.hang_up(),
+            | (State::Goodbye(_) | State::Person(_) | State::Ending(_) | State::Over, _) => {
+                self.hang_up()
+            }
         }
     }
 
@@ -242,6 +286,11 @@ impl Line {
         let (sound, repeat, lasts) = match ending {
             Ending::HangUp => (None, false, PAUSE_BEFORE_HANG_UP),
             Ending::Ringback => (Some(sound::ringback()), true, ENDING_LIMIT),
+            Ending::Person => {
+                self.actions.push_back(Action::Play { sound: sound::ringback(), repeat: true });
+                self.state = State::Ringing(now + RINGS_AT_PERSON);
+                return;
+            }
             Ending::HoldMusic => (Some(sound::hold_music()), true, ENDING_LIMIT),
             Ending::Beep => (Some(sound::beep()), false, RECORDING_LIMIT),
             Ending::Silence => (None, false, ENDING_LIMIT),
@@ -251,6 +300,14 @@ impl Line {
             None => Action::Stop,
         });
         self.state = State::Ending(now + lasts);
+    }
+
+    fn say_hello(&mut self, now: Instant) {
+        let business = self.business.clone();
+        // The description was checked: where a person answers there is a hello.
+        let Some(hello) = &business.hello else { return self.hang_up() };
+        let said = self.play(now, &hello.samples);
+        self.state = State::Person(said + PATIENCE);
     }
 
     fn hang_up(&mut self) {

@@ -13,6 +13,7 @@ use super::{
         Behaviour, Business, Choice, Ending, Input, Listen, Menu, MenuNo, Prompt, SAMPLE_RATE,
         Target, Then,
     },
+    sound,
 };
 use crate::crawl::tree::{Keys, PromptKind};
 
@@ -179,6 +180,7 @@ impl Loader<'_> {
         let invalid = special("invalid", &described.invalid);
         let goodbye = special("goodbye", &described.goodbye);
         let early = described.early.as_ref().map(|prompt| special("early", prompt));
+        let hello = described.hello.as_ref().map(|prompt| special("hello", prompt));
 
         let mut menus = Vec::new();
         for (id, menu) in &described.menu {
@@ -197,10 +199,15 @@ impl Loader<'_> {
             },
             invalid: invalid?,
             goodbye: goodbye?,
+            hello: match hello {
+                Some(prompt) => Some(prompt?),
+                None => None,
+            },
             first: first?,
             menus,
         };
         self.unreachable(file, &business);
+        self.nobody_answers(file, &business);
         Some(business)
     }
 
@@ -238,7 +245,10 @@ impl Loader<'_> {
     ) -> Option<Menu> {
         let key = format!("menu.{id}");
         let known_mistakes = self.mistakes.len();
-        let prompt = self.prompt(file, stem, id, &key, &described.prompt());
+        let mut prompt = self.prompt(file, stem, id, &key, &described.prompt());
+        if let (Some(prompt), true) = (&mut prompt, described.sit) {
+            prompt.samples = sound::sit().iter().chain(&*prompt.samples).copied().collect();
+        }
         let then = match described.kind {
             PromptKind::Menu | PromptKind::Language | PromptKind::Input => {
                 self.listen(file, &key, described, find)
@@ -343,6 +353,17 @@ impl Loader<'_> {
             }
         }
         Then::End(described.then.unwrap_or(usual))
+    }
+
+    fn nobody_answers(&mut self, file: &str, business: &Business) {
+        let is_answered = |menu: &&Menu| matches!(menu.then, Then::End(Ending::Person));
+        if business.hello.is_some() {
+            return;
+        }
+        for menu in business.menus().iter().filter(is_answered) {
+            let key = format!("menu.{}.then", menu.prompt.id);
+            self.mistake(file, &key, "the key `hello` must say what the person says");
+        }
     }
 
     fn unreachable(&mut self, file: &str, business: &Business) {

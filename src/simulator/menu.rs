@@ -68,6 +68,8 @@ pub struct Business {
     pub invalid: Prompt,
     /// Said before hanging up on those who press nothing or only wrong keys.
     pub goodbye: Prompt,
+    /// What a person says who answers a transfer, if one does.
+    pub hello: Option<Prompt>,
     /// Where the call begins.
     pub first: MenuNo,
     pub(super) menus: Vec<Menu>,
@@ -189,6 +191,8 @@ pub enum Ending {
     HangUp,
     /// It rings at the person to whom the call is passed; nobody answers.
     Ringback,
+    /// It rings there, and then a person answers, who says the business's `hello`.
+    Person,
     /// The music of a queue.
     HoldMusic,
     /// The beep of an answering machine, which then records.

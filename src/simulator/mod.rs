@@ -10,14 +10,18 @@
 
 mod call;
 mod description;
+pub mod faults;
 pub mod line;
 mod load;
+pub mod measure;
 pub mod menu;
 mod sdp;
+pub mod services;
 pub mod sound;
 mod trunk;
 pub mod truth;
 pub mod visit;
+pub mod witness;
 
 use std::{
     net::SocketAddr,
@@ -38,8 +42,11 @@ use phoneai_sip::{
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
+pub use faults::Faults;
 pub use load::{Mistake, Mistakes};
 pub use menu::{Behaviour, Business, Menus};
+use tokio::sync::mpsc;
+pub use witness::Witnessed;
 
 /// Calls at a time; more are refused with 503.
 pub const MAX_CALLS: usize = 500;
@@ -65,6 +72,10 @@ pub struct SimulatorConfig {
     pub menus: Menus,
     /// The ports for media.
     pub rtp_ports: PortRange,
+    /// How bad the line is on which the carrier's sound travels.
+    pub faults: Option<Faults>,
+    /// Who is told of each call when it is over; calls do not wait for a slow one.
+    pub witness: Option<mpsc::Sender<Witnessed>>,
 }
 
 /// Why the simulated carrier cannot start.

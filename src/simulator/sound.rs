@@ -27,6 +27,13 @@ pub fn beep() -> Arc<[i16]> {
     SOUND.clone()
 }
 
+/// The special information tone for a vacant number (ITU-T E.180, ATIS-0300005 "vacant code"):
+/// 985.2, 1370.6 and 1776.7 Hz for 380, 274 and 380 ms, and 200 ms of silence.
+pub fn sit() -> Arc<[i16]> {
+    static SOUND: LazyLock<Arc<[i16]>> = LazyLock::new(make_sit);
+    SOUND.clone()
+}
+
 /// Some seconds of music, to be repeated: plucked chords in a slow measure.
 pub fn hold_music() -> Arc<[i16]> {
     static SOUND: LazyLock<Arc<[i16]>> = LazyLock::new(make_hold_music);
@@ -40,6 +47,12 @@ fn make_ringback() -> Arc<[i16]> {
 
 fn make_beep() -> Arc<[i16]> {
     silence(500).chain(tone(400, |t| BEEP_PEAK * sine(1_000.0, t))).collect()
+}
+
+fn make_sit() -> Arc<[i16]> {
+    let tones = [(985.2, 380), (1_370.6, 274), (1_776.7, 380)];
+    let tones = tones.into_iter().flat_map(|(hz, ms)| tone(ms, move |t| BEEP_PEAK * sine(hz, t)));
+    tones.chain(silence(200)).collect()
 }
 
 fn make_hold_music() -> Arc<[i16]> {
@@ -93,7 +106,9 @@ mod tests {
 
     #[test]
     fn sounds_have_their_nominal_lengths_and_do_not_clip() {
-        for (sound, ms) in [(ringback(), 6_000), (beep(), 900), (hold_music(), 6_400)] {
+        for (sound, ms) in
+            [(ringback(), 6_000), (beep(), 900), (sit(), 1_234), (hold_music(), 6_400)]
+        {
             assert_eq!(sound.len(), samples(ms));
             let peak = sound.iter().map(|s| s.unsigned_abs()).max().unwrap();
             assert!((1_000..16_000).contains(&peak), "peak {peak}");

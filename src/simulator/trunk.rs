@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
@@ -53,6 +53,8 @@ struct Trunk {
     gate: Gate,
     registrar: Registrar,
     random: StdRng,
+    /// The noise of a bad line.
+    noise: Option<Arc<[i16]>>,
 }
 
 /// Decides who may call.
@@ -84,7 +86,9 @@ impl Trunk {
             },
             digest(clock.now()),
         );
-        Self { config, media, clock, counters, gate, registrar, random: StdRng::from_os_rng() }
+        let noise = config.faults.and_then(|faults| faults.noise());
+        let random = StdRng::from_os_rng();
+        Self { config, media, clock, counters, gate, registrar, random, noise }
     }
 
     async fn on_call(&mut self, incoming: IncomingCall) {
@@ -100,7 +104,7 @@ impl Trunk {
             let _ = call.reject(407, headers).await;
             return;
         }
-        count(&self.counters.calls);
+        let nth = self.counters.calls.fetch_add(1, Ordering::Relaxed);
         let number = Uri::parse(request.request_uri().as_bytes())
             .ok()
             .and_then(|uri| uri.user_decoded().map(|user| visit::dialled(&user)))
@@ -109,12 +113,18 @@ impl Trunk {
         info!(call = %call.id(), number, known = behaviour.is_some(), "A call has come in.");
         let desk = call::Desk {
             media: self.media.clone(),
-            stream: StreamConfig::new(self.config.listen.ip(), self.config.rtp_ports),
+            stream: StreamConfig {
+                impairment: self.config.faults.map(|faults| faults.impairment(nth)),
+                ..StreamConfig::new(self.config.listen.ip(), self.config.rtp_ports)
+            },
             clock: self.clock,
             counters: self.counters.clone(),
             session_id: self.random.random(),
+            noise: self.noise.clone(),
+            witness: self.config.witness.clone(),
         };
-        tokio::spawn(call::run(call, request, visit::Visit::new(now, behaviour), desk));
+        let visit = visit::Visit::new(now, behaviour);
+        tokio::spawn(call::run(call, request, number, visit, desk));
     }
 
     async fn on_register(&mut self, incoming: IncomingRequest) {

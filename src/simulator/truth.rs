@@ -167,15 +167,19 @@ impl Truth {
     /// from the first prompt along the keys; whether the tree calls a way a child or a link does
     /// not matter, because that depends on the order of the discovery.
     pub fn differences(&self, tree: &Tree) -> Vec<Difference> {
+        self.walk(tree).0
+    }
+
+    /// The differences, and which prompt of the tree stands for which of the truth.
+    pub(super) fn walk(&self, tree: &Tree) -> (Vec<Difference>, BTreeMap<usize, NodeNo>) {
         let mut found = Vec::new();
         if tree.nodes().is_empty() {
-            return vec![Difference::Empty];
+            return (vec![Difference::Empty], BTreeMap::new());
         }
         if tree.nodes().len() != self.nodes.len() {
             let (expected, found_len) = (self.nodes.len(), tree.nodes().len());
             found.push(Difference::Count { expected, found: found_len });
         }
-        // Which prompt of the tree stands for which of the truth.
         let mut stands_for = BTreeMap::from([(0, NodeNo(0))]);
         let mut open = vec![0];
         let mut next = 0;
@@ -239,7 +243,7 @@ impl Truth {
                 }
             }
         }
-        found
+        (found, stands_for)
     }
 }
 
@@ -334,6 +338,7 @@ mod tests {
             let truth = business.truth();
             assert_eq!(truth.nodes.len(), business.menus().len(), "all can be reached by keys");
             assert_eq!(truth.differences(&perfect(&truth)), []);
+            assert_eq!(truth.score(&perfect(&truth)).distance, 0);
         }
     }
 
@@ -361,6 +366,27 @@ mod tests {
         ] {
             assert!(told.iter().any(|t| t == expected), "{expected}: {told:#?}");
         }
+    }
+
+    #[test]
+    fn each_edit_counts_one_in_the_distance() {
+        let truth = truth_of("Maple County Library");
+        let mut tree = perfect(&truth);
+        change(&mut tree, 0, |node| node.kind = PromptKind::Announcement);
+        assert_eq!(truth.score(&tree).distance, 1);
+        change(&mut tree, 0, |node| node.options[0].label = "our opening hours".to_owned());
+        assert_eq!(truth.score(&tree).distance, 2);
+        // A link to the main menu is lost.
+        change(&mut tree, 0, |node| node.edges.retain(|keys, _| keys.as_str() != "9"));
+        let score = truth.score(&tree);
+        assert_eq!((score.distance, score.mislabelled, score.wrong_kind), (3, 1, 1));
+        // A prompt that does not exist.
+        let no = tree.next_no();
+        let extra = Node { no, ..tree.node(NodeNo(1)).unwrap().clone() };
+        let options = extra.options.len();
+        tree.apply(Change::Node(extra)).unwrap();
+        let score = truth.score(&tree);
+        assert_eq!((score.distance, score.invented), (4, options));
     }
 
     #[test]

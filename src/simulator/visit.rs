@@ -108,6 +108,15 @@ impl Visit {
         }
     }
 
+    /// What the caller has to do with, once a business has answered.
+    pub fn stage(&self) -> Option<line::Stage> {
+        match &self.stage {
+            Stage::Menu(line) => Some(line.stage()),
+            Stage::Silent(_) => Some(line::Stage::After),
+            Stage::Ringing(..) | Stage::Opening(..) | Stage::Early(..) | Stage::Over => None,
+        }
+    }
+
     /// Takes a key; before the answer it is lost.
     pub fn handle_digit(&mut self, now: Instant, digit: char) {
         if let Stage::Menu(line) = &mut self.stage {

@@ -28,12 +28,15 @@ macro_rules! row_id {
 }
 
 mod calls;
+mod deliveries;
 mod dids;
 mod error;
 mod extensions;
 mod import;
+mod purchases;
 mod queue;
 mod read;
+mod sms;
 mod tokens;
 mod tree;
 mod users;
@@ -58,14 +61,20 @@ use sqlx::{
 
 pub use self::{
     calls::{CallEnd, CallRecord, CallState, CallStep, NewCall},
+    deliveries::{Delivery, DeliveryId, DeliveryOutcome, MAX_SPOOL},
     dids::{DidChange, DidRow},
     error::StoreError,
     extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
     import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
+    purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
     read::{KeyRow, MenuRow, MenuText, NumberRow, ScanFilter, ScanRow, ScanTree},
+    sms::{
+        IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
+        TakenIncoming,
+    },
     tokens::{Authenticated, TokenCheck},
     users::{NewSession, Session, UserChange, UserRow},
 };

@@ -129,6 +129,8 @@ pub async fn carrier(listen: SocketAddr, menus: Menus, clock: Clock) -> Simulato
         require_auth: true,
         menus,
         rtp_ports: PortRange::Any,
+        faults: None,
+        witness: None,
     };
     simulator::start(config, clock).await.expect("a carrier")
 }

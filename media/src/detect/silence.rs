@@ -12,6 +12,7 @@
 //!    └──────────────────────────────────┴──────────────────────────────────────▶
 //! ```
 
+use super::dbov;
 use crate::{FRAME_MS, FRAME_SAMPLES, Samples, StreamMs};
 
 /// Level of digital silence as it is reported: below the least bit of a 16-bit sample.
@@ -246,12 +247,6 @@ fn levels(frame: &Samples) -> (f32, f32) {
     let [.., second, _] = quarters;
     let energy = all_squares - all * all / FRAME_SAMPLES as i64;
     (dbov(energy, FRAME_SAMPLES), dbov(second, QUARTER))
-}
-
-fn dbov(energy: i64, samples: usize) -> f32 {
-    const FULL_SCALE: f32 = 32768.0 * 32768.0;
-    let mean_square = energy as f32 / samples as f32;
-    (10.0 * (mean_square / FULL_SCALE).log10()).max(DIGITAL_SILENCE_DBOV)
 }
 
 #[cfg(test)]

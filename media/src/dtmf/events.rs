@@ -88,8 +88,8 @@ pub enum PressError {
     /// The queue of keys to send is full.
     #[error("cannot send {0} more digits, {MAX_QUEUED_DIGITS} may wait; send them later")]
     TooMany(usize),
-    /// The peer's SDP offers no telephone-events, or there is no SDP of the peer yet.
-    #[error("cannot send digits: the peer has not offered telephone-event")]
+    /// There is no SDP of the peer yet.
+    #[error("cannot send digits: offer and answer are not done yet")]
     NotOffered,
 }
 

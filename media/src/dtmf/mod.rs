@@ -1,6 +1,7 @@
 //! Telephone keys: what they are, and how they travel.
 
 pub mod events;
+pub mod tones;
 
 use std::fmt;
 
@@ -13,6 +14,9 @@ const CHARACTERS: [char; 16] =
     ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '*', '#', 'A', 'B', 'C', 'D'];
 
 impl DtmfDigit {
+    /// The key 0.
+    pub const ZERO: Self = Self(0);
+
     /// The key of a character: `0`–`9`, `*`, `#`, `A`–`D` in either case; `None` for others.
     pub fn from_char(character: char) -> Option<Self> {
         let upper = character.to_ascii_uppercase();

@@ -112,13 +112,13 @@ fn ranges_without_a_pair_and_foreign_addresses_are_refused() {
 }
 
 #[tokio::test]
-async fn digits_are_refused_where_the_peer_takes_none() {
+async fn digits_are_refused_before_offer_and_answer() {
     let media = MediaThreads::start(1, Clock::fast(10)).unwrap();
     let mut stream = media.open(&any()).unwrap();
     stream.control.press(&DtmfDigit::parse_all("1").unwrap(), 100, 100).unwrap();
     loop {
         if let MediaEvent::DigitsRefused { error } = next(&mut stream).await {
-            assert!(error.to_string().contains("telephone-event"));
+            assert!(error.to_string().contains("offer and answer"));
             break;
         }
     }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::detect::{Sound, dtmf::DtmfDetector};
 
 const PEER: &str = "198.51.100.7:4000";
 const STRANGER: &str = "203.0.113.66:4000";
@@ -186,10 +187,23 @@ fn keys_keep_sequence_and_timestamps_continuous_with_audio() {
 }
 
 #[test]
-fn keys_are_refused_where_the_peer_takes_none() {
+fn keys_are_tones_where_the_peer_takes_no_events_and_never_both() {
     let mut bench = Bench::configured(|n| n.telephone_event = None);
-    let digits = DtmfDigit::parse_all("1").unwrap();
-    assert_eq!(bench.stream.press(&digits, 100, 100), Err(PressError::NotOffered));
+    let digits = DtmfDigit::parse_all("15").unwrap();
+    bench.stream.press(&digits, 100, 100).unwrap();
+    bench.run_until(600);
+    assert!(bench.rtp().iter().all(|(_, header, _)| header.payload_type == PayloadType::PCMU));
+    let (mut detector, mut heard) = (DtmfDetector::default(), Vec::new());
+    for frame in &bench.frames {
+        if let Some(found) = detector.push(frame.at_ms, &frame.sent)
+            && found.to_ms.is_some()
+        {
+            heard.push(found.sound);
+        }
+    }
+    assert_eq!(heard, digits.iter().map(|d| Sound::Key(*d)).collect::<Vec<_>>());
+    let ends = bench.events.iter().filter(|e| matches!(e, MediaEvent::DigitsSent { .. }));
+    assert_eq!(ends.count(), 1);
 }
 
 #[test]

@@ -110,21 +110,27 @@ impl fmt::Debug for Password {
 pub struct Ha1 {
     pub(super) md5: String,
     pub(super) sha256: String,
+    pub(super) sha512_256: String,
 }
 
 impl Ha1 {
     /// From the password.
     pub fn new(user: &str, realm: &str, password: &Password) -> Self {
         let parts: [&[u8]; 3] = [user.as_bytes(), realm.as_bytes(), password.as_bytes()];
-        Self { md5: Algorithm::Md5.hash(&parts), sha256: Algorithm::Sha256.hash(&parts) }
+        let hash = |algorithm: Algorithm| algorithm.hash(&parts);
+        Self {
+            md5: hash(Algorithm::Md5),
+            sha256: hash(Algorithm::Sha256),
+            sha512_256: hash(Algorithm::Sha512_256),
+        }
     }
 
-    /// The hash for that algorithm; a server offers these two only.
-    pub(super) fn of(&self, algorithm: Algorithm) -> Option<&str> {
+    /// The hash for that algorithm.
+    pub(super) fn of(&self, algorithm: Algorithm) -> &str {
         match algorithm {
-            Algorithm::Md5 | Algorithm::Md5Sess => Some(&self.md5),
-            Algorithm::Sha256 | Algorithm::Sha256Sess => Some(&self.sha256),
-            Algorithm::Sha512_256 | Algorithm::Sha512_256Sess => None,
+            Algorithm::Md5 | Algorithm::Md5Sess => &self.md5,
+            Algorithm::Sha256 | Algorithm::Sha256Sess => &self.sha256,
+            Algorithm::Sha512_256 | Algorithm::Sha512_256Sess => &self.sha512_256,
         }
     }
 }
@@ -154,6 +160,10 @@ pub(super) enum Qop {
 }
 
 impl Qop {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [Self::Auth, Self::AuthInt].into_iter().find(|q| q.as_str().eq_ignore_ascii_case(name))
+    }
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Auth => "auth",

@@ -25,6 +25,8 @@ pub struct DigestServer {
     epoch: Instant,
     issued: u32,
     algorithms: Vec<Algorithm>,
+    /// True if bodies may be protected too (`auth-int`).
+    integrity: bool,
     /// What the answers for unknown users are compared with.
     decoy: Ha1,
     /// Highest count of each nonce that was answered rightly.
@@ -100,6 +102,7 @@ impl DigestServer {
             epoch: now,
             issued: 0,
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            integrity: false,
             counts: BTreeMap::new(),
             floor: None,
         }
@@ -109,6 +112,20 @@ impl DigestServer {
     #[must_use]
     pub fn without_md5(mut self) -> Self {
         self.algorithms = vec![Algorithm::Sha256];
+        self
+    }
+
+    /// The same, offering these algorithms, the preferred one first (RFC 8760 §2.3).
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Vec<Algorithm>) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// The same, offering `auth-int` beside `auth` (RFC 7616 §3.4.3).
+    #[must_use]
+    pub fn with_integrity(mut self) -> Self {
+        self.integrity = true;
         self
     }
 
@@ -124,11 +141,12 @@ impl DigestServer {
         let id = (self.millis(now), self.issued);
         let nonce = self.nonce(id, source);
         let stale = if stale { ", stale=true" } else { "" };
+        let qop = if self.integrity { "auth,auth-int" } else { "auth" };
         self.algorithms
             .iter()
             .map(|algorithm| {
                 format!(
-                    "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"auth\"{stale}",
+                    "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={}, qop=\"{qop}\"{stale}",
                     self.realm,
                     algorithm.as_str()
                 )
@@ -165,10 +183,10 @@ impl DigestServer {
         let text = |name: &str| value.param(name).ok_or(Refusal::Malformed);
         let (username, nonce, uri) = (text("username")?, text("nonce")?, text("uri")?);
         let (response, count, cnonce) = (text("response")?, text("nc")?, text("cnonce")?);
-        // We always offer qop=auth, so an answer without it was tampered with (or is of 1999).
-        if !text("qop")?.eq_ignore_ascii_case("auth") {
-            return Err(Refusal::Malformed);
-        }
+        // We always offer qop, so an answer without it was tampered with (or is of 1999).
+        let qop = Qop::from_name(&text("qop")?)
+            .filter(|qop| *qop == Qop::Auth || self.integrity)
+            .ok_or(Refusal::Malformed)?;
         let algorithm = match value.param("algorithm") {
             None => Algorithm::Md5,
             Some(name) => Algorithm::from_name(&name).ok_or(Refusal::Malformed)?,
@@ -191,12 +209,12 @@ impl DigestServer {
         let expected = Input {
             algorithm,
             nonce: &nonce,
-            qop: Some((&count, &cnonce, Qop::Auth)),
+            qop: Some((&count, &cnonce, qop)),
             method: claim.method.as_str(),
             uri: &uri,
             body: claim.body,
         }
-        .response(ha1.of(algorithm).ok_or(Refusal::Malformed)?);
+        .response(ha1.of(algorithm));
         let right = same(expected.as_bytes(), response.to_ascii_lowercase().as_bytes());
         if !right || !known {
             return Err(Refusal::WrongPassword);

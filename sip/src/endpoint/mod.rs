@@ -86,6 +86,8 @@ pub struct Statistics {
     pub keep_alives: u64,
     /// Responses and ACKs that belong to nothing.
     pub strays: u64,
+    /// Requests of known scanners, dropped in silence.
+    pub scanners: u64,
     /// Requests refused because a table is full.
     pub refused_by_limit: u64,
     /// Events that were dropped because the user was too slow.

@@ -23,6 +23,11 @@ use crate::{
 /// How long a caller is asked to wait when we are full, in seconds.
 const BUSY_RETRY_AFTER: &str = "10";
 
+/// How the User-Agent of tools begins that look for open switches and weak passwords. An answer of
+/// any kind would tell them that there is something to try.
+const SCANNERS: [&[u8]; 6] =
+    [b"friendly-scanner", b"sipvicious", b"sipcli", b"sundayddr", b"sip-scan", b"pplsip"];
+
 /// Lines about what strangers send, at most so many in each second.
 const LOG_LINES: u32 = 5;
 
@@ -146,6 +151,10 @@ impl Endpoint {
     }
 
     fn on_request(&mut self, now: Instant, request: Inbound) {
+        if is_scanner(&request) {
+            self.core.statistics.scanners += 1;
+            return;
+        }
         let is_ack = request.method == Method::Ack;
         let key_method = if is_ack { Method::Invite } else { request.method };
         let key = request.server_key(key_method);
@@ -321,6 +330,15 @@ impl Endpoint {
 fn refusal(request: &Inbound) -> Option<Reply> {
     let refusal = verdict::user_agent(&request.message()).err()?;
     Some(Reply { headers: refusal.headers, ..Reply::status(refusal.status.as_u16()) })
+}
+
+/// True if the request says that it comes from a scanner. Who hides that is met by other means.
+fn is_scanner(request: &Inbound) -> bool {
+    let message = request.message();
+    let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
+    SCANNERS
+        .iter()
+        .any(|name| agent.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name)))
 }
 
 fn is_stun(datagram: &[u8]) -> bool {

@@ -370,3 +370,8 @@ fn timestamp(time: crate::store::Time) -> Value {
     let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
     json!(format!("{}{fraction}Z", whole.strftime("%Y-%m-%dT%H:%M:%S")))
 }
+
+/// A JSON value as the old service wrote it, on one line.
+pub(super) fn one_line(value: &serde_json::Value) -> String {
+    json_text::text(value, None)
+}

@@ -79,13 +79,21 @@ pub(super) async fn show(
 }
 
 /// The body of a request, which must be JSON.
-async fn body<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Problem> {
+pub(super) async fn body<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
         let detail = "send the body as application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
+    json_body(request).await
+}
+
+/// The body of a request, which must be JSON whatever its media type says: carriers have types of
+/// their own.
+pub(super) async fn json_body<T: serde::de::DeserializeOwned>(
+    request: Request,
+) -> Result<T, Problem> {
     let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY));
     let bytes = read
         .await

@@ -7,11 +7,16 @@
 //! | `POST /api/v2/calls` `{"number", "caller_id"?}` | 202 `{"id"}` and `Location` |
 //! | `GET /api/v2/calls/{id}` | a call's record |
 //! | `GET /api/v2/numbers/{number}/tree` | [`tree::TreeView`] |
+//! | `POST /api/v2/sms` `{"to", "body", "callback_url"?}` | 202 and the message, and `Location` |
+//! | `GET /api/v2/sms/{id}` | a message and what became of it |
+//! | `POST /api/v2/carrier/receipts?key=` | a carrier's delivery receipt, without a token |
+//! | `POST /api/v2/carrier/messages?key=` | a carrier's inbound message, without a token |
 //! | `GET /healthz` | 200 or 503, without a token |
 
 mod calls;
 pub mod events;
 mod problem;
+mod sms;
 pub mod tree;
 
 use axum::{
@@ -34,6 +39,10 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v2/calls", post(calls::dial))
         .route("/api/v2/calls/{id}", get(calls::show))
         .route("/api/v2/numbers/{number}/tree", get(tree::tree))
+        .route("/api/v2/sms", post(sms::send))
+        .route("/api/v2/sms/{id}", get(sms::show))
+        .route("/api/v2/carrier/receipts", post(sms::receipt))
+        .route("/api/v2/carrier/messages", post(sms::incoming))
         .route("/api/v2/{*rest}", axum::routing::any(nothing_here))
 }
 

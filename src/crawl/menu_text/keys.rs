@@ -47,16 +47,23 @@ pub(super) fn find(tokens: &[Token]) -> Vec<KeyPhrase> {
     // Where the verb that a bare number may lean on was last said.
     let mut verb_at: Option<usize> = None;
     let mut longest_keys = 1;
+    // True while no verb was said but options were promised.
+    let mut announced = false;
     let mut segment_start = 0;
     let mut i = 0;
     while i < tokens.len() {
         let leans = verb_at.is_some_and(|at| i - at <= LIST_REACH);
         let phrase = with_verb(tokens, i).or_else(|| {
-            if leans { without_verb(tokens, segment_start, i, longest_keys) } else { None }
+            if leans {
+                without_verb(tokens, segment_start, i, longest_keys, announced)
+            } else {
+                None
+            }
         });
         match phrase {
             Some(phrase) => {
                 longest_keys = phrase.keys.iter().map(|k| k.as_str().len()).max().unwrap_or(1);
+                announced &= phrase.form == Form::List;
                 verb_at = Some(phrase.end);
                 i = phrase.end.max(i + 1);
                 segment_start = i;
@@ -64,8 +71,18 @@ pub(super) fn find(tokens: &[Token]) -> Vec<KeyPhrase> {
             }
             None => {
                 // "Choose from these options: 1 for sales" says the verb before the first key.
-                let announces = matches!(text(tokens, i), "options" | "following" | "choices");
+                let announces = matches!(
+                    text(tokens, i),
+                    "selection"
+                        | "options"
+                        | "following"
+                        | "choices"
+                        | "opciones"
+                        | "opcion"
+                        | "siguientes"
+                );
                 if announces && found.is_empty() {
+                    announced = true;
                     verb_at = Some(i);
                 }
                 i += 1;
@@ -88,7 +105,12 @@ pub(super) fn break_before(tokens: &[Token], i: usize) -> Break {
 /// A phrase that begins with a verb at `start`.
 fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     let first = lexicon::verb(text(tokens, start))?;
-    if negated_or_hanging_up(tokens, start) {
+    // "You pressed one" tells what was done.
+    let told = text(tokens, start).ends_with("ed")
+        && start
+            .checked_sub(1)
+            .is_some_and(|k| matches!(text(tokens, k), "you" | "you've" | "have"));
+    if told || negated_or_hanging_up(tokens, start) {
         return None;
     }
     let mut verb = first;
@@ -97,7 +119,7 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     loop {
         let word = text(tokens, i);
         // "press or say one": any of the verbs will do, the strictest one decides.
-        let or_verb = matches!(word, "or" | "o" | "and")
+        let or_verb = matches!(word, "or" | "o" | "and" | "y")
             .then(|| lexicon::verb(text(tokens, i + 1)))
             .flatten();
         if let Some(other) = or_verb {
@@ -110,7 +132,7 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
             break;
         }
     }
-    let (keys, end, certainty) = key_run(tokens, i, verb)?;
+    let (keys, end, certainty) = key_run(tokens, i, verb).or_else(|| number_sign(tokens, i))?;
     let after = text(tokens, end);
     // "press one of the following", "enter four digits": the number counts something.
     if lexicon::is_counted(after) && break_before(tokens, end) != Break::Strong {
@@ -121,7 +143,7 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     let closed = end > key_end
         || break_before(tokens, end) > Break::None
         || lexicon::is_connector(text(tokens, end))
-        || matches!(text(tokens, end), "or" | "and")
+        || matches!(text(tokens, end), "or" | "and" | "o" | "y")
         || lexicon::verb(text(tokens, end)).is_some();
     // "choose one language", "say one word": only "press" needs no more than a number.
     if verb == Verb::Choose && !closed {
@@ -131,21 +153,50 @@ fn with_verb(tokens: &[Token], start: usize) -> Option<KeyPhrase> {
     Some(KeyPhrase { start, end, keys, form, certainty })
 }
 
+/// "the number sign", "el signo de número": the words before `i` were taken for fillers.
+fn number_sign(tokens: &[Token], i: usize) -> Option<(Vec<Keys>, usize, f32)> {
+    let number = matches!(text(tokens, i.checked_sub(1)?), "number" | "numero");
+    let spanish = text(tokens, i.checked_sub(2)?) == "de";
+    let english = matches!(text(tokens, i), "sign" | "symbol");
+    let keys = || Some(vec![Keys::try_new("#")?]);
+    (number && (spanish || english)).then(keys)?.map(|keys| (keys, i, 1.0))
+}
+
 /// "do not press", "hang up and dial", "hang up or press": not an offer.
 fn negated_or_hanging_up(tokens: &[Token], start: usize) -> bool {
     let mut i = start;
     let mut steps = 0;
     while i > 0 && steps < 4 {
         let word = text(tokens, i - 1);
-        if matches!(word, "not" | "don't" | "dont" | "never") {
+        let spanish_no = word == "no" && lexicon::is_spanish_verb(text(tokens, start));
+        if spanish_no || matches!(word, "not" | "don't" | "dont" | "never") {
             // "if not, press two" offers what "do not press two" forbids.
-            let condition = i >= 2 && text(tokens, i - 2) == "if";
+            let condition =
+                (i.saturating_sub(4)..i).any(|k| matches!(text(tokens, k), "if" | "si"));
             return !condition && break_before(tokens, start) == Break::None;
         }
-        if word == "up" {
-            return i >= 2 && text(tokens, i - 2).starts_with("hang");
+        if word == "cuelgue" {
+            return true;
         }
-        if !matches!(word, "and" | "or" | "by" | "please" | "simply" | "then" | "immediately") {
+        if word == "up" {
+            // "hang up and dial 911", but "hang up, or press one for more options"
+            let hangs = i >= 2 && text(tokens, i - 2).starts_with("hang");
+            let by = text(tokens, start.saturating_sub(1)) == "by";
+            return hangs && (by || !matches!(text(tokens, i), "or" | "o"));
+        }
+        if !matches!(
+            word,
+            "and"
+                | "or"
+                | "by"
+                | "please"
+                | "y"
+                | "por"
+                | "favor"
+                | "simply"
+                | "then"
+                | "immediately"
+        ) {
             return false;
         }
         i -= 1;
@@ -163,10 +214,12 @@ fn key_run(tokens: &[Token], i: usize, verb: Verb) -> Option<(Vec<Keys>, usize, 
     let mut at = end;
     let mut listed = Vec::new();
     while keys.len() + listed.len() < MAX_ALTERNATIVES {
-        let joined = matches!(text(tokens, at), "or" | "and");
+        let joined = matches!(text(tokens, at), "or" | "and" | "o" | "u" | "y");
         let number_at = if joined {
             at + 1
-        } else if break_before(tokens, at) == Break::Weak {
+        } else if break_before(tokens, at) == Break::Weak
+            || lexicon::plain_number(text(tokens, at)).is_some()
+        {
             at
         } else {
             break;
@@ -219,6 +272,10 @@ fn one_key(tokens: &[Token], i: usize, verb: Verb) -> Option<(Keys, usize, f32)>
     while break_before(tokens, end) == Break::None {
         let next = text(tokens, end);
         let zero = matches!(next, "oh" | "o") && plain_after(tokens, end);
+        // "press 1 2 or 3": a list without its comma.
+        if keys.len() == 1 && is_listed(tokens, end) {
+            break;
+        }
         let Some(digits) = lexicon::plain_number(next).or(zero.then_some("0")) else { break };
         // "press 1 4 sales": a recogniser's figure for "for"; a key is not followed by its label
         // without a connector as soon as there is another reading.
@@ -243,6 +300,12 @@ fn one_key(tokens: &[Token], i: usize, verb: Verb) -> Option<(Keys, usize, f32)>
     Some((Keys::try_new(&keys)?, end, certainty))
 }
 
+/// True if the digit at `i` is followed by "or" and one last digit.
+fn is_listed(tokens: &[Token], i: usize) -> bool {
+    let digit = |k: usize| lexicon::plain_number(text(tokens, k)).is_some_and(|d| d.len() == 1);
+    digit(i) && matches!(text(tokens, i + 1), "or" | "o") && digit(i + 2) && !digit(i + 3)
+}
+
 fn plain_after(tokens: &[Token], i: usize) -> bool {
     break_before(tokens, i + 1) == Break::None
         && lexicon::plain_number(text(tokens, i + 1)).is_some()
@@ -257,7 +320,7 @@ fn after_key(tokens: &[Token], mut i: usize) -> usize {
         }
         if lexicon::is_filler_after_key(word) {
             i += 1;
-        } else if word == "at" && text(tokens, i + 1) == "any" && text(tokens, i + 2) == "time" {
+        } else if adds_when(tokens, i) {
             i += 3;
         } else if word == "on" && matches!(text(tokens, i + 1), "your" | "the") {
             let keypad = (i + 2..i + 6).find(|&k| {
@@ -274,12 +337,22 @@ fn after_key(tokens: &[Token], mut i: usize) -> usize {
     i
 }
 
+/// "at any time", "en cualquier momento", "within 10 seconds": three words that say when.
+fn adds_when(tokens: &[Token], i: usize) -> bool {
+    match (text(tokens, i), text(tokens, i + 1), text(tokens, i + 2)) {
+        ("at", "any", "time") | ("en", "cualquier", "momento") => true,
+        ("within", _, counted) => lexicon::is_counted(counted),
+        _ => false,
+    }
+}
+
 /// A number at `i` that names a key although its verb was said with an earlier one.
 fn without_verb(
     tokens: &[Token],
     segment_start: usize,
     i: usize,
     longest_keys: usize,
+    announced: bool,
 ) -> Option<KeyPhrase> {
     let word = text(tokens, i);
     let doubled = matches!(word, "to" | "for")
@@ -325,7 +398,12 @@ fn without_verb(
             || break_before(tokens, end) > Break::None
             || lexicon::verb(after).is_some()
             || matches!(after, "or" | "and"));
-    (label_follows || label_before).then_some(KeyPhrase {
+    // "make a selection: sales, one; service, two"
+    let listed = announced
+        && (1..=5).contains(&(i - first_of_clause(tokens, segment_start, i)))
+        && break_before(tokens, i) == Break::Weak
+        && break_before(tokens, end) > Break::None;
+    (label_follows || label_before || listed).then_some(KeyPhrase {
         start: i,
         end,
         keys,

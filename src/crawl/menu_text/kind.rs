@@ -3,107 +3,24 @@
 //! A phrase is a list of words that follow each other with at most a few others between them;
 //! `|` separates spellings of one place.
 
-use super::{lexicon, tokens::Token};
+use super::{
+    lexicon,
+    phrases::{
+        BUSY, EXTENSION_ANY_TIME, GOODBYE, INPUT, INVALID, MACHINE, NO_INPUT, PERSON, QUEUE,
+        STAY_ON_LINE, TONE, TRANSFER, UNHEARD, VOICEMAIL,
+    },
+    tokens::Token,
+};
 use crate::crawl::tree::{MenuOption, PromptKind};
 
 /// Words that may stand between two words of a phrase.
 const MAX_BETWEEN: usize = 2;
-
-const INVALID: &[&str] = &[
-    "not|isn't|wasn't valid|recognized|recognised|recognise|recognize",
-    "not|isn't a|an valid|available option|selection|choice|entry|extension|key",
-    "invalid|incorrect option|selection|choice|entry|extension|key|response|input|number",
-    "that|it is|was invalid|incorrect",
-    "did|didn't|don't|not not|didn't understand|recognize|recognise your|that",
-    "don't|didn't|not understand|recognize|recognise",
-    "opcion no|invalida valida|es",
-    "that option|selection|extension|choice is|does not|no|unavailable",
-    "not one of the options|choices",
-    "cannot|can't process your selection|entry",
-];
-
-const NO_INPUT: &[&str] = &[
-    "did|didn't|have|haven't not|received|receive|get|hear|heard|gotten receive|hear|get|your|a|anything|you|any",
-    "no response|selection|input was|received|has",
-    "are you still there",
-    "you|you've not|have|haven't|did entered|made|make|enter|pressed",
-    "i|we did|didn't|can't|cannot|couldn't hear|get|catch",
-    "no hemos recibido",
-];
-
-const VOICEMAIL: &[&str] = &[
-    "leave|record|deje a|your|un|his|me|us message|mensaje|name|voicemail|messages after|at|following|despues",
-    "after|at the tone|beep|sound",
-    "despues de|del tono|senal|la",
-    "leave|deje a|your|me|us message|mensaje and|y|including|i|we|we'll|i'll",
-    "record your message|greeting",
-    "mailbox|voicemail is full|not",
-    "forwarded to voicemail|voice|an",
-    "reached the|my voicemail|voice|mailbox",
-    "please leave a|your message",
-];
-
-const TRANSFER: &[&str] = &[
-    "transferring|connecting you|your|to|call|now",
-    "transfer|connect|connecting|redirect you|your to|call|now|with",
-    "i'll|will|we'll|while|being|be connect|connected|transfer|transferred|redirected",
-    "one moment please|while",
-    "please hold while|for|as|and",
-    "please wait while",
-    "hold on while",
-    "un momento por favor",
-    "transferir|transfiriendo|comunicamos|comunicando su|llamada|con|le",
-    "please hold the line",
-    "hold please",
-    "putting you through",
-];
-
-const QUEUE: &[&str] = &[
-    "your call is important",
-    "your call|calls will|is be|next answered|in in|line|the",
-    "next available agent|representative|operator|associate|specialist|member|customer|team",
-    "all of|our|agents|representatives|operators|lines|available agents|representatives|our|operators|are|lines|busy are|currently|busy|representatives|agents",
-    "estimated|expected|approximate|average wait|hold time",
-    "caller|position|number in|line in|the line|queue",
-    "you are number|caller|currently|next",
-    "continue to hold",
-    "please remain|stay on|on the line",
-    "currently assisting|helping|serving|busy other|with",
-    "su llamada es importante",
-    "answered in the order",
-    "thank you for holding|waiting|your",
-    "todos nuestros agentes|representantes|operadores",
-];
-
-const BUSY: &[&str] = &[
-    "helping|assisting|serving other|another",
-    "all of|our|agents|representatives|operators|lines are busy|currently|helping|assisting",
-    "hold|wait for|until next available",
-];
-
-const INPUT: &[&str] = &[
-    "enter|type|key|input|provide|ingrese|introduzca|teclee|marque your|the|a|in|su|el|yours",
-    "enter|type|ingrese|introduzca|input|punch number|code|digits|digit|pin|password|passcode|date|zip|account|extension|numero|followed",
-    "say|speak|state|spell|spelled|spelling|diga the|your|su|full name|nombre|number|reason|address|account|city|state|date",
-    "tell|say me|us|in briefly|what|how|why|in|the",
-    "how can|may i|we help",
-    "followed by the|pound|hash|a pound|hash|star|sign|beep",
-    "last four|4|five|5|six digits|numbers|of",
-    "what is|are your|the",
-    "using|use the letters|keys on|of your|the phone|keypad|telephone",
-    "know your party's|parties|party extension|dial",
-    "dial|enter|marque the|your|la|su extension|party's|parties",
-    "please|may say|enter yes|no|your",
-];
-
-const GOODBYE: &[&str] = &[
-    "goodbye",
-    "good bye",
-    "bye",
-    "have a nice|great|good day",
-    "adios",
-    "call back|again later|during",
-];
+/// Words at the start of a prompt that may complain of a wrong key.
+const MAX_OPENING: usize = 18;
+/// Most words that a person says before waiting for an answer.
+const MAX_PERSON_WORDS: usize = 30;
+/// Most options of an answering machine that announces its tone.
+const MAX_VOICEMAIL_OPTIONS: usize = 2;
 
 /// What a prompt asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -133,13 +50,17 @@ pub enum Asked {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Signs {
     pub invalid: bool,
+    pub unheard: bool,
     pub no_input: bool,
     pub voicemail: bool,
+    /// The tone after which an answering machine records is announced.
+    pub tone: bool,
     pub transfer: bool,
     pub queue: bool,
     /// Everybody is busy: "please hold" is no transfer then.
     pub busy: bool,
     pub input: bool,
+    pub person: bool,
     pub goodbye: bool,
     pub stay_on_line: bool,
     pub extension_any_time: bool,
@@ -147,27 +68,67 @@ pub(super) struct Signs {
 
 /// Looks for the signs of every kind.
 pub(super) fn signs(tokens: &[Token]) -> Signs {
+    // The answer to a wrong key comes first; later on "not valid" is about coupons.
+    let opening = tokens.get(..MAX_OPENING).unwrap_or(tokens);
     Signs {
-        invalid: any(tokens, INVALID),
+        invalid: any(opening, INVALID),
+        unheard: any(opening, UNHEARD),
         no_input: any(tokens, NO_INPUT),
         voicemail: any(tokens, VOICEMAIL),
+        tone: any(tokens, TONE),
         transfer: any(tokens, TRANSFER),
         queue: any(tokens, QUEUE),
         busy: any(tokens, BUSY),
-        input: any(tokens, INPUT),
+        // "You are about to enter an echo test."
+        input: any(tokens, INPUT) && !says(tokens, "about to enter"),
+        person: is_person(tokens),
         goodbye: any(tokens, GOODBYE),
-        stay_on_line: any(
-            tokens,
-            &["stay|remain|stand|hold on|by|the the|line line", "please hold"],
-        ),
-        extension_any_time: any(
-            tokens,
-            &[
-                "know your|the party's|parties|party|extension extension|dial|you",
-                "dial|enter extension at any",
-            ],
-        ),
+        stay_on_line: any(tokens, STAY_ON_LINE),
+        extension_any_time: any(tokens, EXTENSION_ANY_TIME),
     }
+}
+
+/// A person says little, greets, and gives a name or asks for one.
+fn is_person(tokens: &[Token]) -> bool {
+    if tokens.is_empty() || tokens.len() > MAX_PERSON_WORDS || any(tokens, MACHINE) {
+        return false;
+    }
+    let greets = |t: &Token| {
+        matches!(
+            t.text.as_str(),
+            "hello"
+                | "hi"
+                | "yes"
+                | "yeah"
+                | "hey"
+                | "hola"
+                | "bueno"
+                | "alo"
+                | "diga"
+                | "digame"
+                | "si"
+                | "good"
+                | "morning"
+                | "afternoon"
+                | "evening"
+                | "buenos"
+                | "buenas"
+                | "dias"
+                | "tardes"
+                | "noches"
+                | "aqui"
+                | "there"
+        )
+    };
+    let speaking = matches!(tokens.last(), Some(t) if t.text == "speaking") && tokens.len() <= 12;
+    // "hello, this is Tom", "bueno, habla Luis"
+    let names = tokens.len() <= 7
+        && tokens.first().is_some_and(greets)
+        && tokens.windows(2).any(|pair| {
+            matches!(pair, [a, b] if a.text == "this" && b.text == "is"
+                || matches!(a.text.as_str(), "habla" | "soy"))
+        });
+    names || tokens.iter().all(greets) || speaking || any(tokens, PERSON)
 }
 
 /// Decides on the kind from the signs and the options.
@@ -176,6 +137,8 @@ pub(super) fn decide(signs: &Signs, options: &[MenuOption]) -> PromptKind {
     // "Sorry, that is not a valid option" is an answer, whatever is offered after it.
     if signs.invalid {
         PromptKind::Invalid
+    } else if signs.tone && signs.voicemail && options.len() <= MAX_VOICEMAIL_OPTIONS {
+        PromptKind::Voicemail
     } else if languages > 0 && languages == options.iter().filter(|o| !minor(&o.label)).count() {
         PromptKind::Language
     } else if signs.input
@@ -188,12 +151,16 @@ pub(super) fn decide(signs: &Signs, options: &[MenuOption]) -> PromptKind {
         PromptKind::Menu
     } else if signs.voicemail {
         PromptKind::Voicemail
+    } else if signs.person {
+        PromptKind::Person
     } else if signs.transfer && !(signs.queue && signs.busy) {
         PromptKind::Transfer
     } else if signs.queue {
         PromptKind::Queue
     } else if signs.input {
         PromptKind::Input
+    } else if signs.unheard {
+        PromptKind::Invalid
     } else {
         PromptKind::Announcement
     }
@@ -201,6 +168,22 @@ pub(super) fn decide(signs: &Signs, options: &[MenuOption]) -> PromptKind {
 
 /// What a prompt asks for: the word that says it first wins.
 pub(super) fn asked(tokens: &[Token]) -> Asked {
+    // "ten digit phone number", "número de teléfono": what is counted or numbered follows.
+    let numbered = |from: usize| {
+        let more = tokens.iter().skip(from).take(4).map(|t| t.text.as_str());
+        more.take_while(|w| {
+            !matches!(*w, "or" | "and" | "o" | "y" | "followed" | "seguido" | "then" | "for" | "if")
+        })
+        .find_map(|w| match w {
+            "phone" | "telephone" | "mobile" | "telefono" | "celular" => Some(Asked::PhoneNumber),
+            "zip" | "postal" | "postcode" => Some(Asked::ZipCode),
+            "pin" | "password" | "passcode" | "clave" => Some(Asked::Pin),
+            "extension" => Some(Asked::Extension),
+            "date" | "birth" | "fecha" | "nacimiento" => Some(Asked::Date),
+            "name" | "nombre" | "apellido" => Some(Asked::Name),
+            _ => None,
+        })
+    };
     let first = tokens.iter().enumerate().find_map(|(i, token)| {
         let next = tokens.get(i + 1).map_or("", |t| t.text.as_str());
         Some(match (token.text.as_str(), next) {
@@ -211,17 +194,23 @@ pub(super) fn asked(tokens: &[Token]) -> Asked {
             ("pin" | "password" | "passcode" | "contrasena" | "clave", _)
             | ("pass" | "access" | "security", "code")
             | ("personal", "identification") => Asked::Pin,
-            ("date" | "birthday" | "birthdate" | "fecha" | "month" | "mes", _) => Asked::Date,
+            (
+                "date" | "birthday" | "birthdate" | "fecha" | "month" | "mes" | "birth"
+                | "nacimiento",
+                _,
+            ) => Asked::Date,
             ("name" | "names" | "nombre" | "apellido" | "surname", _) => Asked::Name,
             ("extension", _) => Asked::Extension,
             (
                 "account" | "order" | "member" | "policy" | "card" | "number" | "id" | "digit"
                 | "digits" | "code" | "numero" | "cuenta" | "digitos" | "codigo" | "identification",
                 _,
-            ) => Asked::Number,
-            ("words" | "why" | "reason" | "calling" | "palabras" | "motivo" | "help", _) => {
-                Asked::Speech
-            }
+            ) => numbered(i + 1).unwrap_or(Asked::Number),
+            (
+                "words" | "why" | "reason" | "calling" | "palabras" | "motivo" | "help" | "assist"
+                | "puedo" | "podemos",
+                _,
+            ) => Asked::Speech,
             _ => return None,
         })
     });
@@ -236,6 +225,15 @@ fn names_language(label: &str) -> bool {
 /// Options that go with anything and make no menu of it: cancel, repeat, go back.
 fn minor(label: &str) -> bool {
     [
+        "start over",
+        "start again",
+        "operator",
+        "agent",
+        "representative",
+        "operador",
+        "cancelar",
+        "repetir",
+        "regresar",
         "cancel",
         "repeat",
         "again",

@@ -36,6 +36,8 @@ pub(super) struct Labelled {
     pub side: Side,
     /// Tokens of the label, with the words that lead to it.
     pub label: Range<usize>,
+    /// Between 0 and 1: how sure these words are the label.
+    pub certainty: f32,
 }
 
 const SIDES: [Side; 3] = [Side::Before, Side::After, Side::Nowhere];
@@ -107,9 +109,24 @@ pub(super) fn assign(tokens: &[Token], phrases: Vec<KeyPhrase>) -> Vec<Labelled>
         .zip(labels)
         .filter_map(|(phrase, (mine, side))| {
             let candidate = mine.into_iter().nth(side)?;
-            Some(Labelled { phrase, side: *SIDES.get(side)?, label: candidate.label })
+            let side = *SIDES.get(side)?;
+            let certainty = match side {
+                Side::Nowhere => 0.5,
+                Side::Before | Side::After => certainty(candidate.score),
+            };
+            Some(Labelled { phrase, side, label: candidate.label, certainty })
         })
         .collect()
+}
+
+/// How sure a label with this score is: one that a connector leads to is certain, one that only
+/// stands beside its key is likely, one that was taken for want of another is a guess.
+fn certainty(score: f32) -> f32 {
+    match score {
+        2.0.. => 1.0,
+        0.0.. => 0.9,
+        _ => 0.7,
+    }
 }
 
 /// What it costs that neighbours have their labels on these sides.
@@ -166,6 +183,8 @@ fn after(tokens: &[Token], phrase: &KeyPhrase, gap_end: usize) -> Candidate {
     while end < gap_end && end - start < MAX_LABEL_WORDS {
         if break_before(tokens, end) == Break::Strong
             || (break_before(tokens, end) == Break::Weak && starts_something_else(tokens, end))
+            || changes_language(tokens, end)
+            || takes_leave(tokens, end)
             || matches!(text(tokens, end), "or")
                 && matches!(text(tokens, end + 1), "stay" | "remain" | "hold" | "hang" | "simply")
         {
@@ -198,6 +217,10 @@ fn after(tokens: &[Token], phrase: &KeyPhrase, gap_end: usize) -> Candidate {
     if starts_something_else(tokens, start) {
         score -= 4.0;
     }
+    // "if this is urgent hang up" is no label of the key before it.
+    if end < gap_end && text(tokens, end) == "hang" {
+        score -= 4.0;
+    }
     Candidate { label: start..end, score }
 }
 
@@ -216,12 +239,36 @@ fn behind_waiting(tokens: &[Token], start: usize, end: usize) -> Option<usize> {
     (line + 1 < end && follows).then_some(line + 1)
 }
 
+/// "thank you for calling", "or please hold", "hang up": no label goes on there, marked or not.
+fn takes_leave(tokens: &[Token], i: usize) -> bool {
+    match (text(tokens, i), text(tokens, i + 1), text(tokens, i + 2)) {
+        ("thank" | "thanks" | "gracias", "you" | "for" | "por", _) => true,
+        // "to hang up" is what a key may be for.
+        ("hang", "up", _) => !matches!(text(tokens, i.saturating_sub(1)), "to" | "and"),
+        ("si", "no", "espere" | "permanezca") => true,
+        ("or" | "and", "please", "hold" | "stay" | "remain" | "wait") => true,
+        ("our" | "nuestro", "fax" | "address" | "hours" | "office" | "website", "is" | "are") => {
+            true
+        }
+        _ => false,
+    }
+}
+
+/// "press one for English para español oprima dos": an offer in another language begins.
+fn changes_language(tokens: &[Token], i: usize) -> bool {
+    text(tokens, i) == "para"
+        && (i + 1..i + 4).any(|k| matches!(text(tokens, k), "espanol" | "ingles"))
+        && (i + 2..i + 8).any(|k| lexicon::is_spanish_verb(text(tokens, k)))
+}
+
 /// Words that begin a new thought rather than go on with a label.
 fn starts_something_else(tokens: &[Token], i: usize) -> bool {
     match text(tokens, i) {
         "or" => matches!(text(tokens, i + 1), "stay" | "remain" | "hold" | "hang" | "simply"),
         "otherwise" | "please" | "thank" | "thanks" | "hang" | "stay" | "hold" | "remain"
-        | "gracias" => true,
+        | "gracias" | "espere" | "permanezca" | "cuelgue" | "mantengase" => true,
+        "o" => matches!(text(tokens, i + 1), "permanezca" | "espere" | "mantengase" | "quedese"),
+        "si" => text(tokens, i + 1) == "no" && text(tokens, i + 2) == "espere",
         _ => false,
     }
 }
@@ -291,6 +338,9 @@ fn label_start(tokens: &[Token], clause: usize, end: usize) -> Option<usize> {
     while i < end {
         if let Some(past) = past_courtesy(tokens, i) {
             skip_until = skip_until.max(past);
+            // What was said before it is another sentence, though no mark says so.
+            first_connector = None;
+            last_part = None;
             start = start.max(past.min(end));
         }
         let word = text(tokens, i);
@@ -298,7 +348,10 @@ fn label_start(tokens: &[Token], clause: usize, end: usize) -> Option<usize> {
             && lexicon::plain_number(text(tokens, i + 1)).is_some()
             && (lexicon::plain_number(text(tokens, i - 1)).is_some()
                 || matches!(text(tokens, i - 1), "am" | "pm" | "m" | "a.m" | "p.m"));
-        let connector = lexicon::is_connector(word) && word != "is" && i >= skip_until && !span;
+        // "text a word to 5 5 5 0 1"
+        let to_number = (i + 1..i + 3).all(|k| lexicon::plain_number(text(tokens, k)).is_some());
+        let connector =
+            lexicon::is_connector(word) && !to_number && word != "is" && i >= skip_until && !span;
         if connector && first_connector.is_none() {
             first_connector = Some(i);
         }
@@ -328,6 +381,9 @@ fn part_begins(tokens: &[Token], i: usize, word: &str) -> bool {
     if break_before(tokens, i) == Break::Weak {
         return word != "to" || !matches!(text(tokens, i.saturating_sub(1)), "and" | "or");
     }
+    if changes_language(tokens, i) {
+        return true;
+    }
     // "for Spanish, or para español"
     matches!(text(tokens, i.saturating_sub(1)), "or" | "o") && word == "para"
 }
@@ -342,8 +398,41 @@ fn past_courtesy(tokens: &[Token], i: usize) -> Option<usize> {
         ("closely" | "carefully" | "listen", "to" | "as", _) => i + 2,
         ("listen", "closely" | "carefully", "to" | "as") => i + 3,
         ("in", "order", "to") => i + 2,
+        ("hang", "up", _) | ("call" | "dial", "911" | "nine", _) | ("cuelgue", _, _) => {
+            past_number(tokens, i + 1)?
+        }
+        ("llame" | "marque", "al" | "911" | "nueve", _) => past_number(tokens, i + 1)?,
+        ("dial" | "enter", "it", "now") | ("at", "any", "time") => i + 3,
+        ("recorded" | "monitored" | "grabada", "for" | "con", _) => {
+            let purpose = |k: &usize| {
+                matches!(
+                    text(tokens, *k),
+                    "your"
+                        | "quality"
+                        | "assurance"
+                        | "training"
+                        | "purposes"
+                        | "and"
+                        | "or"
+                        | "control"
+                        | "safety"
+                        | "security"
+                        | "monitoring"
+                )
+            };
+            i + 2 + (i + 2..i + 10).take_while(purpose).count()
+        }
+        ("am" | "pm" | "a.m" | "p.m", _, _) => i + 1,
+        ("a" | "p", "m", _) => i + 2,
         _ => return None,
     })
+}
+
+/// Behind the number of an emergency service that is named at most eight words after `i`.
+fn past_number(tokens: &[Token], i: usize) -> Option<usize> {
+    let number = |k: &usize| lexicon::plain_number(text(tokens, *k)).is_some();
+    let first = (i..i + 8).find(number)?;
+    Some(first + (first..first + 3).take_while(number).count())
 }
 
 /// The words of a label as they are stored: lower case, without what leads to it and away from it.
@@ -368,6 +457,9 @@ pub(super) fn clean(tokens: &[Token], label: Range<usize>) -> String {
             | ["you", "wish" | "want", tail @ ..]
             | ["you", "would", "like", tail @ ..]
             | ["you'd", "like", tail @ ..]
+            | ["desea" | "quiere" | "deseas" | "quieres", tail @ ..]
+            | ["usted", "desea" | "quiere", tail @ ..]
+            | ["le", "gustaria", tail @ ..]
                 if !tail.is_empty() =>
             {
                 tail

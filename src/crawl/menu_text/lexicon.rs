@@ -8,7 +8,7 @@ pub(super) enum Number {
     Plain,
     /// Sounds like one and is hardly anything else after "press": "won", "ate", "too".
     Homophone,
-    /// Sounds like one and is also the grammar's commonest word: "to", "for".
+    /// Sounds like one and is also a common word: "to", "for", "free".
     Connector,
 }
 
@@ -66,6 +66,9 @@ const KEY_WORDS: &[(&str, &str)] = &[
     ("asterisco", "*"),
     ("estrella", "*"),
     ("numeral", "#"),
+    ("diez", "10"),
+    ("once", "11"),
+    ("doce", "12"),
     ("almohadilla", "#"),
 ];
 
@@ -73,6 +76,8 @@ const KEY_WORDS: &[(&str, &str)] = &[
 const HOMOPHONES: &[(&str, &str, Number)] = &[
     ("to", "2", Number::Connector),
     ("for", "4", Number::Connector),
+    ("free", "3", Number::Connector),
+    ("start", "*", Number::Connector),
     ("too", "2", Number::Homophone),
     ("tu", "2", Number::Homophone),
     ("fore", "4", Number::Homophone),
@@ -83,6 +88,10 @@ const HOMOPHONES: &[(&str, &str, Number)] = &[
     ("sicks", "6", Number::Homophone),
     ("nein", "9", Number::Homophone),
     ("oh", "0", Number::Homophone),
+    ("un", "1", Number::Homophone),
+    // The "#" key in Mexico; elsewhere a cat.
+    ("gato", "#", Number::Homophone),
+    ("michi", "#", Number::Homophone),
     ("o", "0", Number::Homophone),
 ];
 
@@ -131,12 +140,23 @@ pub(super) fn verb(word: &str) -> Option<Verb> {
     Some(match word {
         "press" | "pres" | "pressed" | "push" | "hit" | "touch" | "tap" | "dial" | "oprima"
         | "oprime" | "marque" | "marca" | "presione" | "presiona" | "pulse" | "digite"
-        | "pressing" | "dialing" | "dialling" | "pushing" | "prima" => Verb::Press,
+        | "marcar" | "marcando" | "presionar" | "presionando" | "oprimir" | "oprimiendo"
+        | "pulsar" | "pulsando" | "digitar" | "digitando" | "digita" | "pulsa" | "aprete"
+        | "apriete" | "pressing" | "dialing" | "dialling" | "pushing" | "prima" => Verb::Press,
         "select" | "choose" | "pick" | "enter" | "say" | "selecting" | "choosing" | "entering"
-        | "saying" | "diga" | "elija" | "seleccione" => Verb::Choose,
+        | "saying" | "diga" | "prest" | "dress" | "stress" | "elija" | "elige" | "seleccione"
+        | "escoja" | "teclee" | "toque" => Verb::Choose,
         "option" | "opcion" => Verb::Option,
         _ => return None,
     })
+}
+
+/// True for the verbs that "no" forbids.
+pub(super) fn is_spanish_verb(word: &str) -> bool {
+    verb(word).is_some()
+        && ["oprim", "marq", "marc", "presion", "puls", "digit", "prima", "aprie"]
+            .iter()
+            .any(|stem| word.starts_with(stem))
 }
 
 /// Words between a verb and its key: "press the number one", "oprima el dos".
@@ -158,6 +178,12 @@ pub(super) fn is_filler_before_key(word: &str) -> bool {
             | "numero"
             | "opcion"
             | "please"
+            | "uh"
+            | "um"
+            | "boton"
+            | "signo"
+            | "simbolo"
+            | "de"
     )
 }
 
@@ -180,7 +206,7 @@ pub(super) fn is_filler_after_key(word: &str) -> bool {
 
 /// Words that begin what an option is for.
 pub(super) fn is_connector(word: &str) -> bool {
-    matches!(word, "for" | "to" | "if" | "para" | "si" | "is")
+    matches!(word, "for" | "to" | "if" | "para" | "si" | "is" | "with")
 }
 
 /// After one of these a bare number counts or names something: "our two for one offer",
@@ -310,6 +336,20 @@ pub(super) fn is_counted(word: &str) -> bool {
             | "items"
             | "horas"
             | "dias"
+            | "minutos"
+            | "segundos"
+            | "semanas"
+            | "meses"
+            | "anos"
+            | "pesos"
+            | "dolares"
+            | "euros"
+            | "digitos"
+            | "personas"
+            | "veces"
+            | "degrees"
+            | "blocks"
+            | "miles"
     )
 }
 
@@ -345,6 +385,8 @@ pub(super) fn is_label_prefix(word: &str) -> bool {
             | "por"
             | "but"
             | "so"
+            | "um"
+            | "uh"
     )
 }
 
@@ -373,7 +415,6 @@ pub(super) fn is_label_suffix(word: &str) -> bool {
         "please"
             | "and"
             | "or"
-            | "now"
             | "then"
             | "you"
             | "can"
@@ -390,12 +431,34 @@ pub(super) fn is_label_suffix(word: &str) -> bool {
             | "favor"
             | "por"
             | "puede"
+            | "el"
+            | "la"
+            | "tecla"
+            | "usted"
+            | "simplemente"
+            | "solo"
+            | "solamente"
     )
 }
 
 /// Words that tell what to do without offering a key: a key after them ends the input.
 pub(super) fn asks_for_input(word: &str) -> bool {
-    matches!(word, "enter" | "record" | "leave" | "type" | "speak" | "key" | "spell" | "state")
+    matches!(
+        word,
+        "enter"
+            | "record"
+            | "leave"
+            | "type"
+            | "speak"
+            | "key"
+            | "spell"
+            | "state"
+            | "ingrese"
+            | "grabe"
+            | "deje"
+            | "escriba"
+            | "introduzca"
+    )
 }
 
 /// Names of languages, in English and in the language.

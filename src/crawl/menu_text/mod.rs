@@ -8,14 +8,27 @@
 //! 2. `keys`: phrases that name keys: "press or say one", "option 2", and, once a verb was said,
 //!    bare numbers: ", 2 to lock";
 //! 3. `labels`: for every key the words before or after it, chosen for the whole prompt at once;
-//! 4. `kind`: what sort of prompt it is.
+//! 4. `kind`: what sort of prompt it is, and what it asks for.
 //!
-//! The words that carry meaning are in `lexicon`. Time is linear in the number of words.
+//! The words that carry meaning are in `lexicon`, the phrases that tell kinds apart in `phrases`,
+//! both in English and Spanish. Time is linear in the number of words.
+//!
+//! An option's confidence is the product of three numbers between 0 and 1:
+//!
+//! - how well it was heard: the mean confidence of all its words and that of the words that name
+//!   its key, half and half, as the key is what will be pressed;
+//! - how sure these words name a key: 1 for "three", 0.85 for "tree", 0.8 for "for", a tenth less
+//!   where the verb was said before;
+//! - how sure the label is: 1 where a connector leads to it, 0.9 where it only stands beside its
+//!   key, 0.7 where it was taken for want of another. Without any label both of these are 0.5.
+//!
+//! `cargo run --example understand` prints how often options of each confidence are right.
 
 mod keys;
 mod kind;
 mod labels;
 mod lexicon;
+mod phrases;
 mod tokens;
 
 #[cfg(test)]
@@ -81,7 +94,10 @@ pub fn understand(transcripts: &[Transcript]) -> Understanding {
         };
         let heard = tokens.get(span.clone()).unwrap_or_default();
         let mean = heard.iter().map(|t| t.confidence).sum::<f32>() / heard.len().max(1) as f32;
-        let shape = if label.is_empty() { 0.5 } else { found.phrase.certainty };
+        // The key's own words count as much as all others together: they are what is pressed.
+        let named = tokens.get(found.phrase.start..found.phrase.end).unwrap_or_default();
+        let said_key = named.iter().map(|t| t.confidence).sum::<f32>() / named.len().max(1) as f32;
+        let shape = if label.is_empty() { 0.5 } else { found.phrase.certainty * found.certainty };
         for key in &found.phrase.keys {
             let option = MenuOption {
                 keys: key.clone(),
@@ -89,7 +105,7 @@ pub fn understand(transcripts: &[Transcript]) -> Understanding {
                 said: said(&words, first, last),
                 start_ms: first.start_ms,
                 end_ms: last.end_ms,
-                confidence: mean * shape,
+                confidence: (mean + said_key) / 2.0 * shape,
             };
             merge(&mut options, &mut times_said, option);
         }
@@ -219,8 +235,17 @@ fn is_offer(tokens: &[Token], found: &Labelled) -> bool {
         (Side::Nowhere, _) => !(closes || matches!(before, "then" | "by")),
         (Side::Before, Some(first)) if lexicon::asks_for_input(first) => false,
         (Side::Before, Some("when" | "once" | "after")) if closes => false,
+        (Side::Before, _) if closes && says_when_done(label) => false,
         (Side::After | Side::Before, _) => !(found.phrase.keys.len() == 2 && is_adjustment(label)),
     }
+}
+
+/// "record your message, when finished press pound".
+fn says_when_done(label: &[Token]) -> bool {
+    let near_end = label.get(label.len().saturating_sub(5)..).unwrap_or_default();
+    let says = |words: &[&str]| near_end.iter().any(|t| words.contains(&t.text.as_str()));
+    says(&["when", "once", "after", "cuando", "al"])
+        && says(&["finished", "done", "through", "complete", "finish", "termine", "terminar"])
 }
 
 /// "4 or 6 to decrease or increase the volume": two keys that turn something down and up. They

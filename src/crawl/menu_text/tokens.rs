@@ -19,6 +19,9 @@ const WEAK_PAUSE_MS: CallMs = 250;
 /// A pause after which a new sentence begins.
 const STRONG_PAUSE_MS: CallMs = 900;
 
+/// What is written short, with a dot that ends no sentence.
+const TITLES: &[&str] = &["dr", "mr", "mrs", "ms", "st", "ext", "dept", "sr", "sra", "srta", "dra"];
+
 /// One word as the grammar sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
@@ -120,10 +123,11 @@ fn pieces(word: &str) -> Vec<Piece> {
             '.' | '!' | '?' | ':' | ';' | '\u{2026}' => {
                 // "d. p. software", "a.m.": an abbreviation's dot ends no sentence.
                 let letter = run.chars().count() == 1 && run.chars().all(char::is_alphabetic);
+                let is_title = TITLES.contains(&run.as_str());
                 let dotted = run.contains('.');
                 end_run(&mut run, &mut out);
                 out.push(Piece::Break(match c {
-                    '.' if letter => Break::None,
+                    '.' if letter || is_title => Break::None,
                     '.' if dotted => Break::Weak,
                     _ => Break::Strong,
                 }));

@@ -104,7 +104,7 @@ impl Navigator {
         let Some(Listening { place, hearing, .. }) = self.take_listening() else { return };
         let heard = hearing.heard();
         match place {
-            Place::First if heard.is_empty() => self.end(self.silence()),
+            Place::First if heard.is_empty() && hearing.taken.is_none() => self.end(self.silence()),
             Place::First => {
                 let no = self.learn(&heard, None);
                 self.unfinished = hearing.is_behind().then_some(no);
@@ -162,7 +162,7 @@ impl Navigator {
             return self.ignored(now, step, presses, &heard, hearing);
         }
         if heard.is_empty()
-            && let Some((start_ms, end_ms)) = hearing.wordless()
+            && let Some((start_ms, end_ms)) = hearing.wordless_or_taken()
         {
             self.learn(&Heard { start_ms, end_ms, ..heard }, Some(step));
             return self.end(EndReason::BranchEnd);

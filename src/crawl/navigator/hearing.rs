@@ -1,6 +1,9 @@
 //! What is heard between two key presses, and when it is over.
 
-use super::Limits;
+use super::{
+    Limits,
+    leave::{Taken, is_a_person},
+};
 use crate::{
     crawl::{
         compare::Gist,
@@ -66,6 +69,14 @@ pub(super) struct Hearing {
     quiet_ms: CallMs,
     /// It repeats itself from its beginning: it is over.
     restarted: bool,
+    /// It says that nothing follows that is for us.
+    leaves: bool,
+    /// It has offered options.
+    pub offers: bool,
+    /// These are the words of somebody who takes a telephone.
+    pub person: bool,
+    /// Why we left before it was over.
+    pub taken: Option<Taken>,
 }
 
 /// One prompt, complete, without what does not belong to it.
@@ -134,6 +145,10 @@ impl Hearing {
             uncertain: false,
             quiet_ms: limits.silence_ms,
             restarted: false,
+            leaves: false,
+            offers: false,
+            person: false,
+            taken: None,
         }
     }
 
@@ -166,6 +181,12 @@ impl Hearing {
     pub fn wordless(&self) -> Option<(CallMs, CallMs)> {
         let began = self.began.filter(|_| self.words == 0 && !self.uncertain)?;
         (self.sound_ms >= WORDLESS_MS && !self.is_behind()).then_some((began, self.quiet_since))
+    }
+
+    /// As [`Hearing::wordless`]; a prompt that was left at once is kept too.
+    pub fn wordless_or_taken(&self) -> Option<(CallMs, CallMs)> {
+        let taken = || self.taken.map(|_| (self.since, self.quiet_since.max(self.since)));
+        self.wordless().or_else(taken)
     }
 
     /// A machine that records or faxes: nothing more will be said.
@@ -239,16 +260,37 @@ impl Hearing {
     /// Learns from the words so far how much quiet will end the prompt.
     fn judge(&mut self, limits: &Limits) {
         let understood = menu_text::understand(&self.transcripts);
-        let leaves = matches!(
-            understood.kind,
-            PromptKind::Transfer | PromptKind::Voicemail | PromptKind::Person
-        );
-        let quiet_ms = if leaves {
+        let behind_a_key = self.tail_end.is_some();
+        // At the beginning of a call a menu often follows "your call is important to us".
+        self.offers = !understood.options.is_empty();
+        let words: Vec<&Word> = self.transcripts.iter().flat_map(|t| &t.words).collect();
+        let person = understood.kind == PromptKind::Person || (!self.offers && is_a_person(&words));
+        // A recorded greeting may begin with "hello" too: the call's first words get a moment.
+        self.person = person && behind_a_key;
+        self.leaves = match understood.kind {
+            PromptKind::Transfer | PromptKind::Voicemail | PromptKind::Person => true,
+            PromptKind::Queue => behind_a_key,
+            PromptKind::Menu
+            | PromptKind::Language
+            | PromptKind::Input
+            | PromptKind::Invalid
+            | PromptKind::Announcement => person,
+        };
+        let quiet_ms = if self.leaves {
             LEAVE_MS.min(limits.silence_ms)
         } else if understood.said_twice {
             TWICE_MS.min(limits.silence_ms)
         } else {
-            limits.silence_ms
+            let longest = limits.silence_ms.saturating_mul(2);
+            match is_cut_short(&words) {
+                true => longest,
+                // A menu that pauses so long between its options may do so once more.
+                false if self.offers => {
+                    let pause = longest_pause(&words);
+                    limits.silence_ms.max(pause.saturating_add(pause / 2)).min(longest)
+                }
+                false => limits.silence_ms,
+            }
         };
         self.quiet_ms = quiet_ms;
         self.restarted = Gist::of(&self.transcripts).restart().is_some();
@@ -279,7 +321,8 @@ impl Hearing {
         }
         if self.speaking {
             // Music, or a detector that is deceived: the words decide.
-            let by_words = self.last_word_end.saturating_add(2 * limits.silence_ms);
+            let quiet = if self.leaves { self.quiet_ms } else { 2 * limits.silence_ms };
+            let by_words = self.last_word_end.saturating_add(quiet);
             return if self.heard_until >= by_words {
                 by_words
             } else {
@@ -342,8 +385,27 @@ impl Hearing {
             Some(index) => all.split_at_word(index).0,
             None => all,
         };
-        without_timeout(once)
+        let mut heard = without_timeout(once);
+        if let Some(taken) = self.taken {
+            heard.understanding.kind = taken.kind(&heard.understanding);
+        }
+        heard
     }
+}
+
+/// The longest pause between two words.
+fn longest_pause(words: &[&Word]) -> CallMs {
+    let pauses = words.windows(2).filter_map(|pair| match pair {
+        [a, b] => Some(b.start_ms.saturating_sub(a.end_ms)),
+        _ => None,
+    });
+    pauses.max().unwrap_or(0)
+}
+
+/// True if the last word promises another: "for billing, press".
+fn is_cut_short(words: &[&Word]) -> bool {
+    let last = words.last().map(|w| w.text.to_lowercase());
+    matches!(last.as_deref(), Some("press" | "press," | "or" | "and" | "dial" | "or," | "and,"))
 }
 
 /// Cuts off what a menu says after it has waited in vain.

@@ -37,6 +37,7 @@
 //! | Fresh   | the same prompt                      | a repeat, or ignored: press once more       |
 //! | Fresh   | "not a valid option"                 | dead end; go on if the menu is read again   |
 //! | Fresh   | nothing, hung up                     | dead end; hang up                           |
+//! | any     | a person, a queue, a recorder, a fax | hang up at once; then store what was heard  |
 //! | any     | the call lasts too long              | note the attempt; hang up                   |
 //!
 //! *Go on* means: press the first unexplored key offered here; else walk known keys to the nearest
@@ -47,6 +48,7 @@
 mod decide;
 mod hearing;
 mod known;
+mod leave;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,7 @@ use hearing::Hearing;
 pub use hearing::MAX_HEARD_WORDS;
 use known::Known;
 pub use known::Step;
+use leave::Taken;
 
 /// What a call may take. All times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,12 +131,17 @@ pub enum Input {
         /// When it was recognised.
         at: CallMs,
     },
+    /// What answers is a person, by the sound of it.
+    Person {
+        /// When this was clear.
+        at: CallMs,
+    },
     /// The line hung up. What it said last may still be being recognised: go on handing over
     /// speech events until there is an outcome, and `HeardUntil(CallMs::MAX)` after the last.
     HungUp,
 }
 
-/// A tone that tells what the line is.
+/// A sound that tells what the line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     /// A voicemail begins to record.
@@ -142,6 +150,12 @@ pub enum Tone {
     Fax,
     /// The line is busy or was given up: nothing follows.
     Busy,
+    /// It rings at somebody's telephone.
+    Ringback,
+    /// The three rising tones before "the number you have dialled" (ITU-T E.180): nothing follows.
+    SpecialInformation,
+    /// Music, as of a queue.
+    Music,
 }
 
 /// What the task of the call has to do, in this order.
@@ -166,7 +180,7 @@ pub enum Action {
     },
     /// Ask the recogniser to hurry ([`crate::speech::Transcriber::flush`]).
     Flush,
-    /// Hang up. Nothing follows.
+    /// Hang up. What was heard until now may still be stored when it is recognised; no key follows.
     HangUp(EndReason),
 }
 
@@ -211,6 +225,8 @@ pub enum EndReason {
     TooManyKeys,
     /// The call was never answered.
     NotAnswered,
+    /// A person, a queue, a recorder or a fax machine took the call; it was left at once.
+    Taken,
 }
 
 /// What a call has brought.
@@ -245,6 +261,8 @@ pub struct Navigator {
     /// The prompt that was stored last, while words may still arrive that belong to it.
     unfinished: Option<NodeNo>,
     line_gone: bool,
+    /// We hung up before what was heard was understood.
+    left: bool,
     answered_at: CallMs,
     news: bool,
     mismatches: u32,
@@ -309,6 +327,7 @@ impl Navigator {
             given_up: BTreeSet::new(),
             unfinished: None,
             line_gone: false,
+            left: false,
             answered_at: 0,
             news: false,
             mismatches: 0,
@@ -332,21 +351,21 @@ impl Navigator {
             (State::Listening(l), Input::SpeechStarted { at }) => l.hearing.speech_started(at),
             (State::Listening(l), Input::SpeechEnded { at }) => l.hearing.speech_ended(at),
             (State::Listening(l), Input::KeysSent { at, .. }) => l.hearing.keys_sent(at),
-            (State::Listening(l), Input::Tone { tone, at }) => match tone {
-                Tone::Beep | Tone::Fax => l.hearing.tone(at),
-                Tone::Busy => {
-                    self.line_gone = true;
-                    l.hearing.line_gone(at);
-                }
-            },
+            (State::Listening(_), Input::Tone { tone, at }) => self.heard_tone(now, tone, at),
+            (State::Listening(_), Input::Person { at }) => self.leave(at, Taken::Person),
             (State::Listening(l), Input::HungUp) => {
                 self.line_gone = true;
                 l.hearing.line_gone(now);
             }
             (State::Listening(l), Input::Speech(event)) => {
                 let words = matches!(event, SpeechEvent::Interim(_) | SpeechEvent::Final(_));
-                if let Some(late) = l.hearing.take(event, &self.limits) {
+                let late = l.hearing.take(event, &self.limits);
+                let person = l.hearing.person;
+                if let Some(late) = late {
                     self.take_late(late);
+                }
+                if person {
+                    self.leave(now, Taken::Person);
                 }
                 if words {
                     self.press_if_heard(now);
@@ -480,7 +499,7 @@ impl Navigator {
         if !self.line_gone {
             self.actions.push_back(Action::HangUp(reason));
         }
-        self.state = State::Over(reason);
+        self.state = State::Over(if self.left { EndReason::Taken } else { reason });
     }
 
     /// Makes a change in the tree and has it stored.

@@ -21,6 +21,11 @@ use super::call::Call;
 /// How often a listener that had no room for its last events is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// Added to the niceness of the workers (nice(2): 19 is the least urgent). With 10 a worker gets a
+/// tenth of a processor that an ordinary thread wants too.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// What a worker does with a piece. Shared by all workers.
 pub trait Recognise: Send + Sync {
     /// The words of a piece, on the call's clock, given what was said just before it; an error's
@@ -146,7 +151,21 @@ impl Line {
     }
 }
 
+/// Lets every other thread go first: recognition may take all the time that is left over, but it
+/// may not delay a packet. On Linux the value holds for the calling thread alone.
+#[cfg(target_os = "linux")]
+fn yield_to_others() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::warn!(%error, "A recogniser's thread keeps the ordinary priority.");
+    }
+}
+
+/// Elsewhere the value would hold for the whole process, its media threads included.
+#[cfg(not(target_os = "linux"))]
+fn yield_to_others() {}
+
 fn serve(line: &Arc<Line>, engine: &dyn Recognise) {
+    yield_to_others();
     let mut work = Workspace::default();
     while let Some(call) = line.next() {
         let Some((piece, before)) = call.begin() else { continue };

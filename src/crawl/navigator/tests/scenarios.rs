@@ -4,7 +4,7 @@ use super::line::{Call, Does, Line, Prompt, Timeout, call, crawl};
 use crate::{
     crawl::{
         menu_text,
-        navigator::{Action, EndReason, Input, Limits, Navigator, is_complete},
+        navigator::{Action, EndReason, Input, Limits, Navigator, Tone, is_complete},
         tree::{DeadEnd, Edge, Keys, NodeNo, PromptKind, Tree},
     },
     speech::{CallMs, SpeechEvent},
@@ -371,6 +371,88 @@ fn a_transfer_to_a_person_is_left_within_two_seconds() {
     let last = actions(&mut navigator).pop();
     assert_eq!(last, Some(Action::HangUp(EndReason::NothingLeft)));
     assert!(navigator.outcome().unwrap().complete);
+}
+
+/// A call that has pressed 0 at a menu, and what was done until then.
+fn behind_zero() -> Navigator {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    let zero = Keys::try_new("0").unwrap();
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3100, Input::SpeechEnded { at: 3000 });
+    navigator.handle(3200, said("For the operator, press zero.", 400));
+    navigator.handle(8100, Input::Speech(SpeechEvent::HeardUntil(8000)));
+    navigator.handle(8300, Input::KeysSent { keys: zero, at: 8200 });
+    actions(&mut navigator);
+    navigator
+}
+
+/// What became of a call that was left in the middle: the prompt behind the key.
+fn left(mut navigator: Navigator) -> PromptKind {
+    let done = actions(&mut navigator);
+    let first = done.first();
+    assert_eq!(first, Some(&Action::HangUp(EndReason::Taken)), "before anything is understood");
+    navigator.handle(20_000, Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)));
+    let after = actions(&mut navigator);
+    assert!(!after.iter().any(|a| matches!(a, Action::HangUp(_) | Action::Press { .. })));
+    let outcome = navigator.outcome().expect("it is over");
+    assert_eq!((outcome.reason, outcome.complete), (EndReason::Taken, true));
+    assert_eq!(edge(navigator.tree(), 0, "0"), Some(&Edge::Child(NodeNo(1))));
+    navigator.tree().node(NodeNo(1)).unwrap().kind
+}
+
+#[test]
+fn ringing_music_a_beep_and_a_voice_end_the_call_at_once_and_the_option_is_never_taken_again() {
+    let at = 12_000;
+    for (input, kind) in [
+        (Input::Tone { tone: Tone::Ringback, at }, PromptKind::Transfer),
+        (Input::Tone { tone: Tone::Music, at }, PromptKind::Queue),
+        (Input::Tone { tone: Tone::Beep, at }, PromptKind::Voicemail),
+        (Input::Tone { tone: Tone::Fax, at }, PromptKind::Announcement),
+        (Input::Person { at }, PromptKind::Person),
+        (said("Hello?", 11_500), PromptKind::Person),
+    ] {
+        let mut navigator = behind_zero();
+        navigator.handle(at, input);
+        assert_eq!(left(navigator), kind);
+    }
+}
+
+#[test]
+fn music_behind_a_menu_and_ringing_before_one_are_no_reason_to_leave() {
+    let mut navigator = behind_zero();
+    navigator.handle(11_000, said("For boats, press one.", 9_000));
+    navigator.handle(12_000, Input::Tone { tone: Tone::Music, at: 12_000 });
+    assert_eq!(actions(&mut navigator).iter().find(|a| matches!(a, Action::HangUp(_))), None);
+    let mut first = Navigator::new(Tree::default(), Limits::default());
+    first.handle(0, Input::Answered);
+    first.handle(900, Input::Tone { tone: Tone::Ringback, at: 900 });
+    assert_eq!(actions(&mut first), []);
+}
+
+#[test]
+fn a_greeting_that_begins_with_hello_is_heard_on() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(800, Input::SpeechEnded { at: 700 });
+    navigator.handle(1000, said("Hello.", 400));
+    navigator.handle(1000, Input::Speech(SpeechEvent::HeardUntil(900)));
+    assert_eq!(navigator.poll_timeout(), Some(700 + 1500), "a person is left within two seconds");
+    navigator.handle(1500, Input::SpeechStarted { at: 1400 });
+    navigator.handle(4000, said("For tickets, press one.", 1400));
+    assert!(!actions(&mut navigator).iter().any(|a| matches!(a, Action::HangUp(_))));
+}
+
+#[test]
+fn a_prompt_that_stops_in_the_middle_of_an_option_is_waited_for() {
+    let mut navigator = Navigator::new(Tree::default(), Limits::default());
+    navigator.handle(0, Input::Answered);
+    navigator.handle(500, Input::SpeechStarted { at: 400 });
+    navigator.handle(3100, Input::SpeechEnded { at: 3000 });
+    navigator.handle(3200, said("For tickets, press one. For groups, press", 400));
+    navigator.handle(3200, Input::Speech(SpeechEvent::HeardUntil(3000)));
+    assert_eq!(navigator.poll_timeout(), Some(3000 + 10_000));
 }
 
 #[test]
