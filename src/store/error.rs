@@ -60,6 +60,28 @@ pub enum StoreError {
     /// A row has a value that no version of this program writes.
     #[error("the database has a row that makes no sense: {0}; restore a backup, or report it")]
     Senseless(String),
+    /// The file with the key of secrets cannot be used.
+    #[error(
+        "cannot use the key file {}: {source}; restore it from a backup, without it no stored \
+         password can be read", .file.display()
+    )]
+    KeyFile {
+        /// The key file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// A stored secret does not open.
+    #[error(
+        "the secret of {what} was sealed with another key than that in {}; restore the key file \
+         that belongs to this database, or set the secret anew", .file.display()
+    )]
+    Sealed {
+        /// Whose secret it is.
+        what: String,
+        /// The key file.
+        file: PathBuf,
+    },
     /// What was asked for is not there.
     #[error("there is no {0}")]
     Missing(&'static str),

@@ -29,7 +29,9 @@ macro_rules! row_id {
 
 mod calls;
 mod deliveries;
+mod dids;
 mod error;
+mod extensions;
 mod import;
 mod purchases;
 mod queue;
@@ -37,6 +39,8 @@ mod read;
 mod sms;
 mod tokens;
 mod tree;
+mod users;
+mod vault;
 
 #[cfg(test)]
 mod tests;
@@ -58,7 +62,9 @@ use sqlx::{
 pub use self::{
     calls::{CallEnd, CallRecord, CallState, CallStep, NewCall},
     deliveries::{Delivery, DeliveryId, DeliveryOutcome, MAX_SPOOL},
+    dids::{DidChange, DidRow},
     error::StoreError,
+    extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
     import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
     purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
@@ -70,6 +76,7 @@ pub use self::{
         TakenIncoming,
     },
     tokens::{Authenticated, TokenCheck},
+    users::{NewSession, Session, UserChange, UserRow},
 };
 
 /// Connections that only read.
@@ -96,6 +103,14 @@ row_id!(
 row_id!(
     /// A prompt of a scan's tree, unique over all scans.
     MenuId
+);
+row_id!(
+    /// A softphone's account.
+    ExtensionId
+);
+row_id!(
+    /// A telephone number of ours.
+    DidId
 );
 
 /// A moment, in microseconds since 1970-01-01T00:00:00Z.
@@ -131,6 +146,7 @@ pub struct Store {
     readers: SqlitePool,
     clock: Clock,
     max_attempt: u32,
+    vault: vault::Vault,
     /// None in a store that has joined another process.
     _lock: Option<Arc<File>>,
 }
@@ -187,7 +203,8 @@ impl Store {
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await?;
         let max_attempt = queue::MAX_ATTEMPT;
-        Ok(Self { writer, readers, clock, max_attempt, _lock: lock.map(Arc::new) })
+        let vault = vault::Vault::open(dir)?;
+        Ok(Self { writer, readers, clock, max_attempt, vault, _lock: lock.map(Arc::new) })
     }
 
     /// The same store; numbers that are new to it allow so many calls in a row without news.

@@ -9,7 +9,9 @@ use std::time::Duration;
 use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{NumberId, ScanId, Store, StoreError, Time, UserId, Write, next_id};
+use super::{
+    NumberId, NumberRow, ScanId, Store, StoreError, Time, UserId, Write, next_id, read::number_row,
+};
 
 /// A scan's status as clients of the REST API know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +206,37 @@ impl Store {
         };
         tx.commit().await?;
         Ok(answer)
+    }
+
+    /// Enters a number, or notes that it was asked for again; nothing is called. `None` keeps the
+    /// business name that is known.
+    pub async fn enter_number(
+        &self,
+        number: &str,
+        business_name: Option<&str>,
+    ) -> Result<NumberRow, StoreError> {
+        let now = self.now();
+        let mut tx = self.begin_write().await?;
+        let new_id = next_id(&mut tx, "numbers").await?;
+        let row = sqlx::query(
+            "INSERT INTO numbers (id, number, business_name, retry_auto, max_attempt, attempt,
+                                  calls_without_news, completed, created_at, updated_at)
+             VALUES ($1, $2, $3, FALSE, $4, 0, 0, FALSE, $5, $5)
+             ON CONFLICT (number) WHERE duplicate_of IS NULL DO UPDATE
+             SET business_name = COALESCE(excluded.business_name, numbers.business_name),
+                 updated_at = excluded.updated_at
+             RETURNING *",
+        )
+        .bind(new_id)
+        .bind(number)
+        .bind(business_name)
+        .bind(i64::from(self.max_attempt))
+        .bind(now.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        let row = number_row(&row)?;
+        tx.commit().await?;
+        Ok(row)
     }
 
     /// The scan whose call is due longest, leased to `owner` until `lease` from now; `None` when

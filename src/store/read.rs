@@ -156,17 +156,16 @@ impl Store {
             .bind(number)
             .fetch_optional(&self.readers)
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(NumberRow {
-            id: NumberId(row.try_get("id")?),
-            number: row.try_get("number")?,
-            business_name: row.try_get("business_name")?,
-            retry_auto: row.try_get("retry_auto")?,
-            attempt: row.try_get("attempt")?,
-            completed: row.try_get("completed")?,
-            created_at: Time(row.try_get("created_at")?),
-            updated_at: Time(row.try_get("updated_at")?),
-        }))
+        row.as_ref().map(number_row).transpose()
+    }
+
+    /// Whether there is such a menu.
+    pub async fn has_menu(&self, menu: MenuId) -> Result<bool, StoreError> {
+        let id: Option<i64> = sqlx::query_scalar("SELECT id FROM menus WHERE id = $1")
+            .bind(menu.0)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(id.is_some())
     }
 
     /// How many scans there are in all, and `limit` of them from `offset` on, the newest first.
@@ -236,6 +235,20 @@ impl Store {
         let mut tx = self.begin_read().await?;
         menus(&mut tx, scan).await
     }
+}
+
+/// A number from its row.
+pub(super) fn number_row(row: &SqliteRow) -> Result<NumberRow, StoreError> {
+    Ok(NumberRow {
+        id: NumberId(row.try_get("id")?),
+        number: row.try_get("number")?,
+        business_name: row.try_get("business_name")?,
+        retry_auto: row.try_get("retry_auto")?,
+        attempt: row.try_get("attempt")?,
+        completed: row.try_get("completed")?,
+        created_at: Time(row.try_get("created_at")?),
+        updated_at: Time(row.try_get("updated_at")?),
+    })
 }
 
 /// No row holds a NUL, and PostgreSQL refuses even to look for one.

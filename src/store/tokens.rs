@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use rand::TryRngCore as _;
 use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
-use super::{Store, StoreError, UserId, Write, next_id};
+use super::{Store, StoreError, UserId, Write, next_id, vault::random};
 
 /// Random bytes of a token; it is written with twice as many hexadecimal digits.
 const TOKEN_BYTES: usize = 20;
@@ -40,11 +39,7 @@ impl Store {
     /// rights of one who is there. Returns the token, 40 lower-case hexadecimal digits, which
     /// cannot be learned again later: only its hash is kept.
     pub async fn create_token(&self, name: &str, is_admin: bool) -> Result<String, StoreError> {
-        let mut bytes = [0u8; TOKEN_BYTES];
-        rand::rngs::OsRng
-            .try_fill_bytes(&mut bytes)
-            .map_err(|e| StoreError::Database(sqlx::Error::Io(std::io::Error::other(e))))?;
-        let token = hex(&bytes);
+        let token = hex(&random::<TOKEN_BYTES>()?);
         let now = self.now();
         let mut tx = self.begin_write().await?;
         let new_id = next_id(&mut tx, "users").await?;
@@ -135,11 +130,13 @@ pub(super) async fn insert_token(
     Ok(())
 }
 
-fn sha256(token: &str) -> String {
+/// What is stored of a token.
+pub(super) fn sha256(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -60,7 +60,7 @@ pub struct Bench {
     pub switch: Arc<StubSwitch>,
     pub live: Live,
     pub token: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// An answer, read to its end.
@@ -89,7 +89,12 @@ impl Bench {
         let token = store.create_token("ann", false).await.unwrap();
         let (switch, live) = (Arc::new(StubSwitch::default()), Live::new());
         let api = Api::new(store.clone(), Arc::clone(&switch) as Arc<dyn Switch>, live.clone());
-        Self { api, store, switch, live, token, _dir: dir }
+        Self { api, store, switch, live, token, dir }
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Sends a request exactly as it is.

@@ -36,7 +36,7 @@ pub(super) async fn callmenu(call: &Call) -> Result<Reply, Refusal> {
     if let (Some(tree), Some(menu)) = (tree, answer.get_mut("menu")) {
         *menu = Picture::new(&tree.menus).draw();
     }
-    Ok(Reply(answer))
+    Ok(Reply::ok(answer))
 }
 
 /// The menus of a scan, drawn as a tree.

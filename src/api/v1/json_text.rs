@@ -90,7 +90,12 @@ fn write_string(out: &mut String, text: &str) {
 }
 
 /// The shortest digits that give the same float; with an exponent below 1e-4 and from 1e16 on.
-fn float_text(float: f64) -> String {
+pub(super) fn float_text(float: f64) -> String {
+    if !float.is_finite() {
+        // JSON has no such numbers; as text they are Python's.
+        let name = if float.is_nan() { "nan" } else { "inf" };
+        return if float < 0.0 { format!("-{name}") } else { name.to_owned() };
+    }
     let scientific = format!("{float:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);

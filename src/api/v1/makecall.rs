@@ -63,7 +63,7 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
 }
 
 fn success(number: &str, call_uuid: Uuid) -> Reply {
-    Reply(json!({
+    Reply::ok(json!({
         "dial_number": number,
         "status": "success",
         "call_uuid": call_uuid.to_string(),
@@ -73,5 +73,5 @@ fn success(number: &str, call_uuid: Uuid) -> Reply {
 }
 
 fn fail(message: &str) -> Reply {
-    Reply(json!({"status": "fail", "message": message, "fs_output": ""}))
+    Reply::ok(json!({"status": "fail", "message": message, "fs_output": ""}))
 }

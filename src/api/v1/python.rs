@@ -1,4 +1,4 @@
-//! Integers in parameters, read as the old service's `int()` read them.
+//! Integers and blanks in parameters, read as the old service's `int()` read them.
 
 /// Zeros of the decimal digits (Unicode category Nd); each is followed by its nine others.
 const ZEROS: [u32; 66] = [
@@ -13,7 +13,7 @@ const ZEROS: [u32; 66] = [
 /// The integer that `text` stands for: blanks around it, a sign, decimal digits of any script,
 /// single underscores between them. One beyond the type's range is the end of the range.
 pub(super) fn int(text: &str) -> Option<i128> {
-    let text = text.trim();
+    let text = strip(text);
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -29,6 +29,16 @@ pub(super) fn int(text: &str) -> Option<i128> {
         after_digit = true;
     }
     after_digit.then_some(if negative { -value } else { value })
+}
+
+/// The id in a path or query; `None` for what no row can have.
+pub(super) fn row_id(text: &str) -> Option<i64> {
+    int(text).and_then(|id| i64::try_from(id).ok())
+}
+
+/// The text without what Python takes for blanks at its ends.
+pub(super) fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 
 fn digit(character: char) -> Option<i128> {

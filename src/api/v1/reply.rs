@@ -9,9 +9,30 @@ use serde_json::{Value, json};
 
 use super::{json_text, negotiation::Render, page};
 
-/// What a handler answers, with status 200.
+/// What a handler answers.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Reply(pub Value);
+pub(super) struct Reply {
+    status: StatusCode,
+    /// `None`: there is nothing to tell.
+    value: Option<Value>,
+}
+
+impl Reply {
+    /// 200 with this value.
+    pub(super) fn ok(value: Value) -> Self {
+        Self { status: StatusCode::OK, value: Some(value) }
+    }
+
+    /// 201 with this value.
+    pub(super) fn created(value: Value) -> Self {
+        Self { status: StatusCode::CREATED, value: Some(value) }
+    }
+
+    /// 204: it was deleted.
+    pub(super) fn gone() -> Self {
+        Self { status: StatusCode::NO_CONTENT, value: None }
+    }
+}
 
 /// Why a request is refused. The one place where errors become status codes and messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +45,20 @@ pub(super) enum Refusal {
     Method(String),
     /// No form of the answer is acceptable.
     NotAcceptable,
+    /// The body is not what its type says; the text says where.
+    Parse(String),
+    /// Nobody reads bodies of this type.
+    MediaType(String),
+    /// Fields that are wrong, with what is wrong.
+    Invalid(Value),
+    /// The body has more bytes than this.
+    TooLarge(usize),
+    /// The form has more fields than this.
+    TooManyFields(usize),
+    /// The body did not come whole.
+    CutOff,
+    /// The body did not come in time.
+    TooSlow,
     /// Our fault.
     Internal,
 }
@@ -35,6 +70,12 @@ impl Refusal {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::Parse(_) | Self::Invalid(_) | Self::TooManyFields(_) | Self::CutOff => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -45,6 +86,13 @@ impl Refusal {
             Self::NotFound => "Not found.".to_owned(),
             Self::Method(method) => format!("Method \"{method}\" not allowed."),
             Self::NotAcceptable => "Could not satisfy the request Accept header.".to_owned(),
+            Self::Parse(detail) => detail.clone(),
+            Self::MediaType(written) => format!("Unsupported media type \"{written}\" in request."),
+            Self::Invalid(faults) => return faults.clone(),
+            Self::TooLarge(max) => format!("The body must have no more than {max} bytes."),
+            Self::TooManyFields(max) => format!("The form must have no more than {max} fields."),
+            Self::CutOff => "The body did not come whole.".to_owned(),
+            Self::TooSlow => "The body did not come in time.".to_owned(),
             Self::Internal => "A server error occurred.".to_owned(),
         };
         json!({"detail": detail})
@@ -68,14 +116,31 @@ pub(super) fn respond(
     shown: &page::Shown<'_>,
 ) -> Response {
     let (status, value) = match result {
-        Ok(Reply(value)) => (StatusCode::OK, value),
+        Ok(Reply { status, value: Some(value) }) => (status, value),
+        // A page always has something to show.
+        Ok(Reply { value: None, .. }) if render == Render::Html => (StatusCode::OK, Value::Null),
+        Ok(Reply { status, value: None }) => {
+            let mut response = with(status, "", String::new());
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            return dressed(response, vary, shown);
+        }
         Err(refusal) => (refusal.status(), refusal.body()),
     };
     let (content_type, body) = match render {
         Render::Json { indent } => ("application/json", json_text::text(&value, indent)),
         Render::Html => ("text/html; charset=utf-8", page::page(shown, status, &value)),
     };
-    let mut response = with(status, content_type, body);
+    let mut response = dressed(with(status, content_type, body), vary, shown);
+    if render == Render::Html {
+        let policy = HeaderValue::from_static(page::POLICY);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// The answer with the headers that every endpoint sends.
+fn dressed(mut response: Response, vary: Vary, shown: &page::Shown<'_>) -> Response {
     let headers = response.headers_mut();
     let vary = match vary {
         Vary::Accept => "Accept",
@@ -83,9 +148,6 @@ pub(super) fn respond(
     };
     headers.insert(header::VARY, HeaderValue::from_static(vary));
     headers.insert(header::ALLOW, HeaderValue::from_static(shown.route.allow()));
-    if render == Render::Html {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
-    }
     response
 }
 

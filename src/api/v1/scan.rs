@@ -38,7 +38,7 @@ pub(super) async fn scan(call: &Call) -> Result<Reply, Refusal> {
         link(&call.base, &page.with("offset", offset.as_deref()))
     };
     let after = offset.saturating_add(limit);
-    Ok(Reply(json!({
+    Ok(Reply::ok(json!({
         "count": count,
         "next": if after >= i128::from(count) { Value::Null } else { link(after) },
         "previous": if offset == 0 { Value::Null } else { link(offset - limit) },
