@@ -76,7 +76,9 @@ pub(super) const TONE: &[&str] = &[
 pub(super) const TRANSFER: &[&str] = &[
     "transferring|connecting|redirecting|forwarding you|your|to|call|now|the",
     "transfer|connect|connecting|redirect|route|forward you|your to|call|now|with|over|through",
-    "i'll|will|we'll|while|being|be|let|to|are connect|connected|transfer|transferred|redirected|transferring|connecting|routed",
+    "i'll|will|we'll|while|being|be|let|to connect|connected|transfer|transferred|redirected|transferring|connecting|routed",
+    // Who says "you are connected with" introduces himself.
+    "are transferred|redirected|transferring|connecting|routed",
     "being forwarded|passed|rerouted",
     "one moment please|while",
     "one moment",
