@@ -119,6 +119,44 @@ pub(super) fn is_a_person(words: &[&Word]) -> bool {
     let speaking = words.last().is_some_and(|w| w == "speaking");
     let follow =
         |a: &str, b: &str| words.iter().zip(words.iter().skip(1)).any(|(x, y)| x == a && y == b);
-    let introduces = follow("this", "is") && has("help") && (has("i") || has("we"));
-    only_hello || (short && (speaking || introduces || follow("who", "is")))
+    // Help desks and hotlines say "this is" and "help" of themselves; only people ask how.
+    let introduces = follow("this", "is") && has("how") && has("help");
+    let asks = follow("who", "is") && (has("this") || has("calling"));
+    only_hello || (short && (speaking || introduces || asks))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn says(text: &str) -> bool {
+        let words: Vec<Word> = text
+            .split(' ')
+            .map(|text| Word { text: text.into(), start_ms: 0, end_ms: 0, confidence: 1.0 })
+            .collect();
+        is_a_person(&words.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn people_who_take_a_telephone_are_told_from_machines_that_use_their_words() {
+        for text in [
+            "Hello?",
+            "Hi, good morning.",
+            "Sales, Jim speaking.",
+            "Lakeside Boats, this is Ann, how may I help you?",
+            "Who is this?",
+            "May I ask who is calling?",
+        ] {
+            assert!(says(text), "{text}");
+        }
+        for text in [
+            "This is the help desk of the city. We can tell you about permits.",
+            "This is Lakeside Boats. If you need help, please stay on the line.",
+            "Find out who is open today.",
+            "Good morning.",
+            "Hello and welcome to Lakeside Boats.",
+        ] {
+            assert!(!says(text), "{text}");
+        }
+    }
 }
