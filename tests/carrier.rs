@@ -9,7 +9,7 @@ use phoneai::{
     carrier::{BuyError, Carrier as _, CarrierError, NumberSearch, Purchase},
     http::AddressPolicy,
     simulator::services::{KeptMessage, Mode},
-    store::{NewSms, PurchaseState, SmsState},
+    store::{NewSms, PurchaseId, PurchaseState, SmsState},
 };
 use phoneai_clock::Clock;
 use serde_json::json;
@@ -175,8 +175,11 @@ async fn a_number_is_bought_once_and_its_calls_come_to_us() {
         let route = if routed { "12345" } else { "0" };
         assert_eq!(services.owned()[number], route, "{mode:?}");
         let row = bench.store.purchase(bought.purchase).await.unwrap().unwrap();
-        assert_eq!((row.state, row.routed), (PurchaseState::Bought, routed), "{mode:?}");
+        assert_eq!((row.state, row.routed), (PurchaseState::Saved, routed), "{mode:?}");
     }
+    let ours: Vec<String> =
+        bench.store.dids().await.unwrap().into_iter().map(|did| did.phonenumber).collect();
+    assert_eq!(ours, ["12025550120", "12025550121", "12025550122"]);
     for mode in [Mode::PurchaseFail, Mode::Raise, Mode::Busy(1)] {
         services.set_mode(mode);
         let refused = bench.desk.buy(purchase("12025550123")).await;
@@ -201,8 +204,12 @@ async fn a_purchase_whose_answer_is_lost_is_looked_up_and_not_repeated() {
     bench.desk.repair().await.unwrap();
     assert_eq!(services.owned()[OFFER], "12345");
     assert_eq!(times(&services, &format!("POST /v2/numbers/{OFFER}")), 1);
-    let row = bench.store.open_purchases().await.unwrap().remove(0);
-    assert_eq!((row.state, row.routed), (PurchaseState::Bought, true));
+    let row = bench.store.purchase(PurchaseId(1)).await.unwrap().unwrap();
+    assert_eq!((row.state, row.routed), (PurchaseState::Saved, true));
+    assert_eq!(bench.store.dids().await.unwrap()[0].phonenumber, OFFER);
+    // Repairing once more enters nothing twice.
+    bench.desk.repair().await.unwrap();
+    assert_eq!(bench.store.dids().await.unwrap().len(), 1);
     bench.shutdown().await;
 }
 

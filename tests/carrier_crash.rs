@@ -130,11 +130,12 @@ async fn a_purchase_is_repaired_at_whatever_step_it_was_killed() {
         assert_eq!(times(&services, "POST /v2/numbers"), 1, "{mode:?}");
         let row = bench.store.purchase(phoneai::store::PurchaseId(1)).await.unwrap().unwrap();
         let (state, route) = match sold {
-            true => (PurchaseState::Bought, Some("12345")),
+            true => (PurchaseState::Saved, Some("12345")),
             false => (PurchaseState::Refused, None),
         };
         assert_eq!((row.state, row.extension), (state, 7), "{mode:?}");
         assert_eq!(services.owned().get(OFFER).map(String::as_str), route, "{mode:?}");
+        assert_eq!(bench.store.dids().await.unwrap().len(), usize::from(sold), "{mode:?}");
         bench.shutdown().await;
     }
 }

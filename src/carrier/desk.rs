@@ -311,6 +311,8 @@ impl Desk {
             let begun = desk.0.store.begin_purchase(&number, extension, asked_by).await?;
             let row = begun.ok_or(BuyError::UnderWay)?;
             desk.buy_now(&*carrier, &row).await?;
+            // Before the route, so that what was paid for is seen whatever becomes of it.
+            desk.0.store.save_purchase(row.id, carrier.name()).await?;
             let routed = desk.route(&*carrier, &row).await?;
             Ok(Bought { purchase: row.id, routed })
         });
@@ -388,7 +390,8 @@ impl Desk {
     }
 
     /// Finishes purchases that an earlier life, or a carrier that did not answer, left unfinished:
-    /// finds out whether the number was bought, and sets its route. Nothing is bought here.
+    /// finds out whether the number was bought, enters it among ours, and sets its route. Nothing is
+    /// bought here.
     ///
     /// # Errors
     /// The database.
@@ -413,6 +416,7 @@ impl Desk {
                     }
                 }
             }
+            self.0.store.save_purchase(row.id, carrier.name()).await?;
             if !row.routed && !self.0.unroutable.lock().await.contains(&row.id) {
                 self.route(&*carrier, &row).await?;
             }

@@ -157,7 +157,6 @@ impl Store {
 /// Enters a number that `seller` sold, in the first domain, in the transaction that closes its
 /// purchase. An extension that is gone meanwhile is left out. A number that is there already stays
 /// as it is.
-#[allow(dead_code, reason = "the journal of purchases calls it when a purchase is closed")]
 pub(super) async fn insert_did(
     tx: &mut Write,
     seller: &str,

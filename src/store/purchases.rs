@@ -3,7 +3,7 @@
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Store, StoreError, UserId, Write, next_id};
+use super::{Store, StoreError, UserId, dids::insert_did, next_id};
 
 row_id!(
     /// A purchase of a number.
@@ -152,25 +152,26 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// Writes down that the number stands among ours.
-    pub async fn purchase_saved(&self, id: PurchaseId) -> Result<(), StoreError> {
+    /// Enters a number that `seller` sold among ours, and writes down that it stands there; both or
+    /// neither. Nothing is done for a purchase that is not bought, or saved already.
+    pub async fn save_purchase(&self, id: PurchaseId, seller: &str) -> Result<(), StoreError> {
+        let now = self.now();
         let mut tx = self.begin_write().await?;
-        mark_saved(&mut tx, id, self.now().0).await?;
+        let bought = sqlx::query(
+            "UPDATE purchases SET state = 'saved', updated_at = $1
+             WHERE id = $2 AND state = 'bought' RETURNING number, extension_id",
+        )
+        .bind(now.0)
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(row) = bought {
+            let number: String = row.try_get("number")?;
+            insert_did(&mut tx, seller, &number, row.try_get("extension_id")?, now).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// Marks a purchase as saved, in the transaction that enters the number among ours.
-pub(super) async fn mark_saved(tx: &mut Write, id: PurchaseId, now: i64) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE purchases SET state = 'saved', updated_at = $1 WHERE id = $2 AND state = 'bought'",
-    )
-    .bind(now)
-    .bind(id.0)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 fn read(row: &SqliteRow) -> Result<PurchaseRow, StoreError> {
