@@ -173,7 +173,8 @@ impl JitterBuffer {
             }
             return;
         }
-        if ahead < -MAX_BEHIND || ahead + length > self.max_delay + FRAME_SAMPLES as i32 * 2 {
+        let end = ahead.saturating_add(length);
+        if ahead < -MAX_BEHIND || end > self.max_delay + FRAME_SAMPLES as i32 * 2 {
             // One packet may be damaged; a second one behind it means a new timetable.
             if self.stray_next.is_some_and(|next| next == timestamp) {
                 self.restart_at(now, timestamp);
@@ -196,7 +197,7 @@ impl JitterBuffer {
         }
         if self.late_in_a_row >= LATE_RUN {
             self.restart_at(now, timestamp);
-        } else if ahead + length <= 0 {
+        } else if end <= 0 {
             return;
         }
         self.store(timestamp, content);

@@ -262,3 +262,18 @@ proptest! {
         prop_assert!(end.iter().any(|s| s.unsigned_abs() > 7000));
     }
 }
+
+/// Found by fuzzing: so far ahead, the end of the packet did not fit into its type.
+#[test]
+fn a_packet_as_far_ahead_as_timestamps_reach_is_dropped_and_changes_nothing() {
+    let (undisturbed, mut disturbed) = (steady(50, 0, |_| Some(0)), steady(50, 0, |_| Some(0)));
+    let delay = samples_of(INITIAL_DELAY).unsigned_abs();
+    for back in 0..FRAME_SAMPLES as u32 {
+        // Counted from where the playout begins.
+        let farthest = 0_u32.wrapping_sub(delay).wrapping_add(i32::MAX.unsigned_abs());
+        disturbed.push((6000, farthest.wrapping_sub(back * 2), 160));
+    }
+    let (undisturbed, disturbed) = (play(&undisturbed, 50), play(&disturbed, 50));
+    assert_eq!(disturbed.stats.dropped, FRAME_SAMPLES as u64);
+    assert_eq!(disturbed.samples, undisturbed.samples);
+}
