@@ -10,7 +10,7 @@ use crate::{
     crawl::{
         compare::{self, Gist},
         menu_text,
-        tree::{Change, DeadEnd, Edge, MenuOption, Node, NodeNo},
+        tree::{Change, DeadEnd, Edge, MenuOption, Node, NodeNo, PromptKind},
     },
     speech::{CallMs, Transcript},
 };
@@ -25,15 +25,19 @@ const MIN_KNOWN_WORDS: usize = 6;
 const MIN_NEWS_WORDS: usize = 4;
 /// Least confidence of an option that is added to a prompt when it is heard again.
 const MIN_ADDED_CONFIDENCE: f32 = 0.5;
+/// How much of an expected prompt is recognised by itself: six words and more.
+const LOOK_MS: CallMs = 2500;
+/// How often that is done, if the words so far prove nothing.
+const MAX_LOOKS: u32 = 4;
 /// A key is pressed this often in one call before it counts as ignored.
 const MAX_PRESSES_OF_A_KEY: u32 = 2;
 
 impl Navigator {
-    /// Presses the next key of a known way as soon as its option has been heard where it was
-    /// expected.
+    /// Presses the next key of a known way as soon as it is plain that its prompt is being read, or
+    /// its option has been heard where it was expected.
     pub(super) fn press_if_heard(&mut self, now: CallMs) {
         let State::Listening(listening) = &mut self.state else { return };
-        let Place::Expect { node, route, presses, .. } = &listening.place else { return };
+        let Place::Expect { node, route, .. } = &listening.place else { return };
         let (Some(step), Some(known)) = (route.front(), self.known.node(*node)) else { return };
         let Some(gist) = self.known.gist(*node) else { return };
         let so_far = listening.hearing.so_far();
@@ -41,38 +45,55 @@ impl Navigator {
         if heard.len() >= gist.len() && heard.likeness(gist).is_same() {
             listening.hearing.is_complete();
         }
-        // When a way failed before, or a key on it had no effect, each key waits for the end of
-        // its prompt.
-        let tried = |step: &Step| {
-            let edge = self.known.node(step.from).and_then(|n| n.edges.get(&step.keys));
-            matches!(edge, Some(Edge::Tried(_)))
-        };
-        let patient = *presses > 1 || route.back().is_some_and(tried);
-        if patient || !self.limits.early_keys || self.ignores_early_keys || self.line_gone {
+        let (node, step) = (*node, step.clone());
+        if !self.presses_early() {
             return;
         }
         let understood = menu_text::understand(&so_far);
         let offered = |options: &[MenuOption]| {
             options.iter().find(|o| o.keys == step.keys).map(|o| o.label.clone())
         };
-        let (Some(label), Some(expected)) = (offered(&understood.options), offered(&known.options))
-        else {
-            return;
+        let option_heard = match (offered(&understood.options), offered(&known.options)) {
+            (Some(label), Some(expected)) => {
+                let same = compare::same_label(&label, &expected);
+                (same || label.is_empty() || expected.is_empty())
+                    && heard.find_beginning_of(gist).1.is_same()
+            }
+            (Some(_) | None, _) => false,
         };
-        let same_label =
-            label.is_empty() || expected.is_empty() || compare::same_label(&label, &expected);
-        if !same_label || !heard.find_beginning_of(gist).1.is_same() {
+        if !option_heard && !self.known.is_begun(node, &heard) {
             return;
         }
-        let (node, new) = (*node, false);
-        let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
+                let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
             self.take_listening()
         else {
             return;
         };
         let heard = hearing.heard();
-        self.report(Some(node), new, &heard);
+        self.report(Some(node), false, &heard);
         self.press(now, route, 1, &hearing, true);
+    }
+
+    /// True if the next key of a known way is pressed while its prompt is read. When a way failed
+    /// before, or a key on it had no effect, each key waits for the end of its prompt.
+    fn presses_early(&self) -> bool {
+        let State::Listening(listening) = &self.state else { return false };
+        let Place::Expect { route, presses, .. } = &listening.place else { return false };
+        let tried = |step: &Step| {
+            let edge = self.known.node(step.from).and_then(|n| n.edges.get(&step.keys));
+            matches!(edge, Some(Edge::Tried(_)))
+        };
+        let patient = *presses > 1 || route.back().is_some_and(tried);
+        !patient && self.limits.early_keys && !self.ignores_early_keys && !self.line_gone
+    }
+
+    /// When to ask the recogniser for the words so far of a prompt that is expected: they tell
+    /// whether the next key may be pressed, long before the prompt pauses.
+    pub(super) fn look_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        let looks = listening.hearing.is_speaking() && listening.looks < MAX_LOOKS;
+        let began = listening.hearing.began.filter(|_| looks && self.presses_early())?;
+        Some(began.saturating_add(LOOK_MS * (listening.looks + 1)))
     }
 
     /// Notices that the line took no notice of the last key: it has read the old prompt to its end.
@@ -180,7 +201,7 @@ impl Navigator {
             return self.end(self.silence());
         }
         let behind = self.known_behind(&heard, step.from);
-        if heard.understanding.invalid {
+        if heard.understanding.invalid || heard.understanding.kind == PromptKind::Invalid {
             self.report(None, false, &heard);
             let again = self.offers_the_same(&heard, step.from).then_some(step.from);
             self.edge(step, Edge::Dead(DeadEnd::Invalid));
@@ -219,6 +240,10 @@ impl Navigator {
                         return self.ignored(now, step, presses, &rest, hearing);
                     }
                     match self.known.identify(&own.gist) {
+                        // "Sorry, I didn't get that", and the menu again.
+                        None if own.understanding.kind == PromptKind::Invalid => {
+                            self.edge(step, Edge::Dead(DeadEnd::Invalid));
+                        }
                         Some(known) => self.link(step, known),
                         None if own.gist.len() < 2 => self.link(step, no),
                         None => {

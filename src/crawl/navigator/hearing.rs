@@ -22,6 +22,9 @@ const TAIL_MS: CallMs = 500;
 const BREATH_MS: CallMs = 150;
 /// Quiet after which a prompt is over that says nothing can follow it.
 const LEAVE_MS: CallMs = 1500;
+/// Quiet after which a request for digits or words is over: what is asked for is not given, and
+/// another offer would have followed.
+const INPUT_MS: CallMs = 2500;
 /// Quiet after which a prompt is over whose options were all read twice.
 const TWICE_MS: CallMs = 1000;
 /// Quiet after the last word of a prompt whose words are known; as long as a breath, because a line
@@ -75,8 +78,13 @@ pub(super) struct Hearing {
     pub offers: bool,
     /// These are the words of somebody who takes a telephone.
     pub person: bool,
+    sounds_like_person: bool,
+    /// Whoever speaks has stopped as if it were our turn.
+    waits: bool,
     /// Why we left before it was over.
     pub taken: Option<Taken>,
+    /// Where ringing or music began: words that are heard there were made up.
+    tone_from: Option<CallMs>,
 }
 
 /// One prompt, complete, without what does not belong to it.
@@ -148,8 +156,38 @@ impl Hearing {
             leaves: false,
             offers: false,
             person: false,
+            sounds_like_person: false,
+            waits: false,
             taken: None,
+            tone_from: None,
         }
+    }
+
+    /// True while there is sound.
+    pub fn is_speaking(&self) -> bool {
+        self.speaking
+    }
+
+    /// True for what is heard before the call's first key.
+    pub fn is_first(&self) -> bool {
+        self.tail_end.is_none()
+    }
+
+    /// Whoever speaks waits for an answer, by the rhythm of it. Words of a person mean one then.
+    pub fn waits_for_us(&mut self) {
+        self.waits = true;
+        self.person |= self.sounds_like_person;
+    }
+
+    /// A tone began at `at` and goes on: no words are said from there on.
+    pub fn no_words_from(&mut self, at: CallMs) {
+        self.tone_from = Some(self.tone_from.map_or(at, |known| known.min(at)));
+        for transcript in &mut self.transcripts {
+            let before = transcript.words.len();
+            transcript.words.retain(|w| w.start_ms < at);
+            self.words = self.words.saturating_sub(before - transcript.words.len());
+        }
+        self.transcripts.retain(|t| !t.words.is_empty());
     }
 
     /// The keys have left.
@@ -240,6 +278,8 @@ impl Hearing {
         let (mut late, mut mine) = (Vec::new(), Vec::new());
         let said =
             |w: &Word| w.text.contains(|c: char| c.is_alphanumeric() || c == '*' || c == '#');
+        let tone_from = self.tone_from.unwrap_or(CallMs::MAX);
+        let said = |w: &Word| said(w) && w.start_ms < tone_from;
         for word in transcript.words.into_iter().filter(said) {
             let in_one_breath =
                 self.tail_end.is_some_and(|end| word.start_ms.saturating_sub(end) < BREATH_MS);
@@ -266,7 +306,8 @@ impl Hearing {
         let words: Vec<&Word> = self.transcripts.iter().flat_map(|t| &t.words).collect();
         let person = understood.kind == PromptKind::Person || (!self.offers && is_a_person(&words));
         // A recorded greeting may begin with "hello" too: the call's first words get a moment.
-        self.person = person && behind_a_key;
+        self.sounds_like_person = person;
+        self.person = person && (behind_a_key || self.waits);
         self.leaves = match understood.kind {
             PromptKind::Transfer | PromptKind::Voicemail | PromptKind::Person => true,
             PromptKind::Queue => behind_a_key,
@@ -276,8 +317,12 @@ impl Hearing {
             | PromptKind::Invalid
             | PromptKind::Announcement => person,
         };
-        let quiet_ms = if self.leaves {
+        let closes = behind_a_key && !self.offers && understood.goodbye;
+        let asks = behind_a_key && !self.offers && understood.kind == PromptKind::Input;
+        let quiet_ms = if self.leaves || closes {
             LEAVE_MS.min(limits.silence_ms)
+        } else if asks && !is_cut_short(&words) {
+            INPUT_MS.min(limits.silence_ms)
         } else if understood.said_twice {
             TWICE_MS.min(limits.silence_ms)
         } else {

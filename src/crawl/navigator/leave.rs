@@ -15,6 +15,9 @@ const MAX_ANSWER_WORDS: usize = 16;
 /// Most words of an answer that is nothing but a greeting.
 const MAX_HELLO_WORDS: usize = 3;
 
+/// A beep this soon after a key is the menu's own: it says that it has heard the key.
+const CHIME_MS: CallMs = 1000;
+
 /// Who or what took the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -60,10 +63,15 @@ impl Taken {
 }
 
 impl Navigator {
-    /// A tone was recognised at `at`. Options that were read before it say that a machine is still
+    /// A tone was recognised that began at `at`. Options that were read before it say that a machine is still
     /// there: then no tone but those of a lost line ends the call.
     pub(super) fn heard_tone(&mut self, now: CallMs, tone: Tone, at: CallMs) {
         let State::Listening(listening) = &mut self.state else { return };
+        // It may be of what was heard before the last key.
+        let since = listening.hearing.since;
+        if at < since || (tone == Tone::Beep && at < since.saturating_add(CHIME_MS)) {
+            return;
+        }
         let behind_a_key = !matches!(listening.place, Place::First);
         let offers = listening.hearing.offers;
         let taken = match tone {
@@ -84,6 +92,7 @@ impl Navigator {
             }
             return;
         }
+        listening.hearing.no_words_from(at);
         self.leave(now, taken);
     }
 
