@@ -149,6 +149,34 @@ fn in_words(reason: EndReason) -> &'static str {
         EndReason::CallTooLong => "the call took too long",
         EndReason::TooManyKeys => "too many keys were pressed",
         EndReason::NotAnswered => "nobody answered",
+        EndReason::Unheard => "words were lost: recognition failed or fell behind",
         EndReason::Taken => "a person, a queue or a recorder took the call",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phoneai_media::detect::progress::Plan;
+
+    use super::*;
+
+    fn tone(sound: Sound, to_ms: Option<u32>) -> Option<Tone> {
+        tone_of(&SoundEvent { sound, from_ms: 100, to_ms, dbov: -20.0 })
+    }
+
+    #[test]
+    fn what_lasts_is_told_when_it_is_sure_and_a_beep_when_it_is_over() {
+        for (sound, expected) in [
+            (Sound::Ringback(Plan::Europe), Tone::Ringback),
+            (Sound::Busy(Plan::NorthAmerica), Tone::Busy),
+            (Sound::Reorder(Plan::NorthAmerica), Tone::Busy),
+            (Sound::FaxAnswer, Tone::Fax),
+            (Sound::Music, Tone::Music),
+        ] {
+            assert_eq!((tone(sound, None), tone(sound, Some(900))), (Some(expected), None));
+        }
+        let beep = Sound::Beep { hz: 1000.0 };
+        assert_eq!((tone(beep, None), tone(beep, Some(500))), (None, Some(Tone::Beep)));
+        assert_eq!(tone(Sound::ComfortNoise, None), None);
     }
 }

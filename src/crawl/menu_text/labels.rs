@@ -474,7 +474,9 @@ pub(super) fn clean(tokens: &[Token], label: Range<usize>) -> String {
             }
             ["you", "can" | "may", tail @ ..] if !tail.is_empty() => tail,
             // "press one for in English"
-            ["in" | "en", language] if lexicon::is_language(language) => rest.get(1..).unwrap_or(rest),
+            ["in" | "en", language] if lexicon::is_language(language) => {
+                rest.get(1..).unwrap_or(rest)
+            }
             [first, tail @ ..] if !tail.is_empty() && lexicon::is_label_prefix(first) => tail,
             _ => break,
         };

@@ -23,10 +23,14 @@ const MIN_KNOWN_WORDS: usize = 6;
 /// Fewest words before a known prompt that are a message of their own; fewer are the rest of the
 /// prompt before, or noise.
 const MIN_NEWS_WORDS: usize = 4;
+/// Fewest words by which a key's prompt is known for one that was heard before, while it is read.
+const MIN_LINK_WORDS: usize = 8;
 /// Least confidence of an option that is added to a prompt when it is heard again.
 const MIN_ADDED_CONFIDENCE: f32 = 0.5;
-/// How much of an expected prompt is recognised by itself: six words and more.
-const LOOK_MS: CallMs = 2500;
+/// How much of an expected prompt is recognised by itself if it makes no pause.
+const LOOK_MS: CallMs = 6000;
+/// How much of it if it does: three words and more.
+const LOOK_SOUND_MS: CallMs = 1000;
 /// How often that is done, if the words so far prove nothing.
 const MAX_LOOKS: u32 = 4;
 /// A key is pressed this often in one call before it counts as ignored.
@@ -56,15 +60,17 @@ impl Navigator {
         let option_heard = match (offered(&understood.options), offered(&known.options)) {
             (Some(label), Some(expected)) => {
                 let same = compare::same_label(&label, &expected);
-                (same || label.is_empty() || expected.is_empty())
-                    && heard.find_beginning_of(gist).1.is_same()
+                let here = heard.find_beginning_of(gist).1.is_same()
+                    || understood.options.len() > 1
+                        && self.known.offers_too(node, &understood.options);
+                (same || label.is_empty() || expected.is_empty()) && here
             }
             (Some(_) | None, _) => false,
         };
         if !option_heard && !self.known.is_begun(node, &heard) {
             return;
         }
-                let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
+        let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
             self.take_listening()
         else {
             return;
@@ -88,12 +94,65 @@ impl Navigator {
     }
 
     /// When to ask the recogniser for the words so far of a prompt that is expected: they tell
-    /// whether the next key may be pressed, long before the prompt pauses.
+    /// whether the next key may be pressed, long before the prompt pauses so long that they are
+    /// recognised anyhow. Between two sentences nothing is cut; who makes no pause is cut.
     pub(super) fn look_due(&self) -> Option<CallMs> {
         let State::Listening(listening) = &self.state else { return None };
-        let looks = listening.hearing.is_speaking() && listening.looks < MAX_LOOKS;
-        let began = listening.hearing.began.filter(|_| looks && self.presses_early())?;
-        Some(began.saturating_add(LOOK_MS * (listening.looks + 1)))
+        let looks = listening.looks < MAX_LOOKS && self.presses_early();
+        let since = listening.hearing.unlooked_since().filter(|_| looks)?;
+        Some(since.saturating_add(LOOK_MS))
+    }
+
+    /// The prompt pauses: a good place to look.
+    pub(super) fn look_in_pause(&mut self, now: CallMs) {
+        if !self.presses_early() {
+            return;
+        }
+        let State::Listening(listening) = &mut self.state else { return };
+        if listening.looks < MAX_LOOKS && listening.hearing.look(now, LOOK_SOUND_MS) {
+            listening.looks += 1;
+            self.actions.push_back(super::Action::Flush);
+        }
+    }
+
+    /// Goes on from a known prompt as soon as it is plain that an unexplored key led to it: its
+    /// beginning was heard, and one of its options.
+    pub(super) fn link_if_heard(&mut self, now: CallMs) {
+        let State::Listening(listening) = &self.state else { return };
+        let Listening { place: Place::Fresh { step, .. }, hearing, .. } = &**listening else {
+            return;
+        };
+        let early = self.limits.early_keys && !self.ignores_early_keys;
+        if !early || self.line_gone || !hearing.offers {
+            return;
+        }
+        let so_far = hearing.so_far();
+        let heard = Gist::of(&so_far);
+        if heard.len() < MIN_LINK_WORDS {
+            return;
+        }
+        let understood = menu_text::understand(&so_far);
+        let begun = |no: NodeNo| self.known.offers_too(no, &understood.options);
+        let known = self
+            .known
+            .tree()
+            .nodes()
+            .iter()
+            .map(|n| n.no)
+            .find(|no| *no != step.from && begun(*no) && self.known.is_begun(*no, &heard));
+        let Some(no) = known else { return };
+        let Some(Listening { place: Place::Fresh { step, .. }, hearing, .. }) =
+            self.take_listening()
+        else {
+            return;
+        };
+        let heard = hearing.heard();
+        self.report(Some(no), false, &heard);
+        self.link(step, no);
+        match self.known.plan(no, &self.limits, &self.given_up) {
+            Some(route) => self.press(now, route, 1, &hearing, true),
+            None => self.end(self.branch_end()),
+        }
     }
 
     /// Notices that the line took no notice of the last key: it has read the old prompt to its end.
@@ -124,6 +183,13 @@ impl Navigator {
     pub(super) fn conclude(&mut self, now: CallMs) {
         let Some(Listening { place, hearing, .. }) = self.take_listening() else { return };
         let heard = hearing.heard();
+        // Half a prompt is no prompt, and silence of a recogniser that is behind is no silence.
+        let behind = hearing.is_behind() && !self.line_gone && heard.is_empty();
+        if (hearing.uncertain || behind) && hearing.taken.is_none() {
+            let reason = if self.line_gone { EndReason::LineHungUp } else { EndReason::Unheard };
+            self.report(None, false, &heard);
+            return self.end(reason);
+        }
         match place {
             Place::First if heard.is_empty() && hearing.taken.is_none() => self.end(self.silence()),
             Place::First => {
@@ -315,7 +381,9 @@ impl Navigator {
             }
             return self.end(self.silence());
         }
-        if self.is_known_as(&heard, node) {
+        let options = heard.understanding.options.len();
+        let offers_the_same = options > 1 && self.offers_the_same(&heard, node);
+        if self.is_known_as(&heard, node) || offers_the_same {
             self.report(Some(node), false, &heard);
             self.improve(node, &heard);
             if self.line_gone || heard.moved_on {

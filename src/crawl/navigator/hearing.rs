@@ -63,6 +63,9 @@ pub(super) struct Hearing {
     /// When the sound began that goes on, and how much there was before it since `began`.
     sound_since: Option<CallMs>,
     sound_ms: CallMs,
+    /// Up to where, and to how much sound, the recogniser was asked for the words before a pause.
+    looked_at: CallMs,
+    looked_sound_ms: CallMs,
     quiet_since: CallMs,
     last_word_end: CallMs,
     heard_until: CallMs,
@@ -147,6 +150,8 @@ impl Hearing {
             began: None,
             sound_since: None,
             sound_ms: 0,
+            looked_at: 0,
+            looked_sound_ms: 0,
             quiet_since: now,
             last_word_end: now,
             heard_until: previous.map_or(0, |p| p.heard_until),
@@ -163,9 +168,20 @@ impl Hearing {
         }
     }
 
-    /// True while there is sound.
-    pub fn is_speaking(&self) -> bool {
-        self.speaking
+    /// Since when there has been sound at whose words nobody looked.
+    pub fn unlooked_since(&self) -> Option<CallMs> {
+        self.sound_since.map(|since| since.max(self.looked_at))
+    }
+
+    /// Notes at `now` that all words so far are looked at, if there was so much sound since the last
+    /// time.
+    pub fn look(&mut self, now: CallMs, least_ms: CallMs) -> bool {
+        let enough = self.sound_ms >= self.looked_sound_ms.saturating_add(least_ms);
+        if enough {
+            self.looked_sound_ms = self.sound_ms;
+            self.looked_at = now;
+        }
+        enough
     }
 
     /// True for what is heard before the call's first key.
@@ -352,8 +368,9 @@ impl Hearing {
         }
         if self.words == 0 {
             // Something was said whose words are still to come.
-            let silent = match self.is_behind() {
-                true => silent.max(self.quiet_since.saturating_add(limits.patience_ms)),
+            let behind = self.is_behind() || (self.speaking && self.heard_until < silent);
+            let silent = match behind {
+                true => silent.max(self.quiet_since).saturating_add(limits.patience_ms),
                 false => silent,
             };
             // A line that took the keys would have spoken by now.
@@ -368,10 +385,13 @@ impl Hearing {
             // Music, or a detector that is deceived: the words decide.
             let quiet = if self.leaves { self.quiet_ms } else { 2 * limits.silence_ms };
             let by_words = self.last_word_end.saturating_add(quiet);
+            let silent = limits.no_speech_ms.max(2 * limits.silence_ms);
             return if self.heard_until >= by_words {
                 by_words
             } else {
-                self.last_word_end.saturating_add(limits.no_speech_ms.max(2 * limits.silence_ms))
+                // Sound without words is recognised by then, unless the recogniser is behind.
+                let silent = self.last_word_end.saturating_add(silent);
+                silent.saturating_add(limits.patience_ms)
             };
         }
         let quiet = self.quiet_since.saturating_add(self.quiet_ms);

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use super::Limits;
 use crate::{
     crawl::{
-        compare::Gist,
-        tree::{Change, Edge, Keys, Node, NodeNo, PromptKind, Tree},
+        compare::{self, Gist},
+        tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree},
     },
     speech::CallMs,
 };
@@ -175,10 +175,22 @@ impl Known {
         let begins = |known: &Gist| {
             [heard, &without_last].iter().any(|h| h.likeness_to_beginning_of(known).is_same())
         };
-        let others = self.gists.iter().zip(0..).filter(|(gist, other)| {
-            *other != no.0 && heard.share_in(gist) >= MIN_SHARE
-        });
+        let others = self
+            .gists
+            .iter()
+            .zip(0..)
+            .filter(|(gist, other)| *other != no.0 && heard.share_in(gist) >= MIN_SHARE);
         begins(known) && !others.map(|(gist, _)| gist).any(begins)
+    }
+
+    /// True if a prompt offers all of these options, labels as far as they were heard.
+    pub fn offers_too(&self, no: NodeNo, options: &[MenuOption]) -> bool {
+        let Some(node) = self.node(no) else { return false };
+        let known = |option: &MenuOption| {
+            let same = node.options.iter().find(|o| o.keys == option.keys);
+            same.is_some_and(|o| compare::same_label(&o.label, &option.label))
+        };
+        !options.is_empty() && options.iter().all(known)
     }
 
     /// True if keys of this prompt may be pressed at all: nobody is disturbed in a queue, and no

@@ -228,6 +228,8 @@ pub enum EndReason {
     NotAnswered,
     /// A person, a queue, a recorder or a fax machine took the call; it was left at once.
     Taken,
+    /// Words were lost, because the recogniser failed or fell too far behind: nothing is concluded.
+    Unheard,
 }
 
 /// What a call has brought.
@@ -352,7 +354,10 @@ impl Navigator {
             (State::Dialled, _) => {}
             (State::Listening(_), Input::Answered) => {}
             (State::Listening(l), Input::SpeechStarted { at }) => l.hearing.speech_started(at),
-            (State::Listening(l), Input::SpeechEnded { at }) => l.hearing.speech_ended(at),
+            (State::Listening(l), Input::SpeechEnded { at }) => {
+                l.hearing.speech_ended(at);
+                self.look_in_pause(now);
+            }
             (State::Listening(l), Input::KeysSent { at, .. }) => l.hearing.keys_sent(at),
             (State::Listening(_), Input::Tone { tone, at }) => self.heard_tone(now, tone, at),
             (State::Listening(l), Input::Person { at }) if l.hearing.is_first() => {
@@ -380,6 +385,7 @@ impl Navigator {
                 }
                 if words {
                     self.press_if_heard(now);
+                    self.link_if_heard(now);
                     self.notice_ignored();
                 }
             }
@@ -402,13 +408,17 @@ impl Navigator {
             && let State::Listening(listening) = &mut self.state
         {
             listening.looks += 1;
+            listening.hearing.look(now, 0);
             self.actions.push_back(Action::Flush);
         }
         let State::Listening(listening) = &self.state else { return };
         if listening.hearing.due(&self.limits, self.line_gone) <= now {
             self.conclude(now);
         } else if self.call_limit() <= now {
-            self.give_up_place();
+            // What the recogniser has not come to may tell where the key leads.
+            if !(listening.hearing.is_behind() || listening.hearing.uncertain) {
+                self.give_up_place();
+            }
             self.end(EndReason::CallTooLong);
         }
     }
