@@ -8,7 +8,8 @@
 //! | dial for four parks, dial to 4 parks   | dial 4 for, dial 2 for   |
 //! | four parks, press 1; from / first …    | for parks, press 1       |
 //! | press 1, a few live here               | press 1 if you live here |
-//! | press or stay free, press or say to you| press or say 3, … say 2  |
+//! | press or stay free, or same one        | press or say 3, or say one |
+//! | press or say to you                    | press or say 2           |
 
 use super::{
     keys::{break_before, first_of_clause, text},
@@ -49,7 +50,14 @@ fn say(tokens: &mut [Token], i: usize) {
     if !pressed || break_before(tokens, i) == Break::Strong {
         return;
     }
-    if text(tokens, i) == "stay" && lexicon::number(text(tokens, i + 1)).is_some() {
+    let word = text(tokens, i).to_owned();
+    let word = word.as_str();
+    let number = lexicon::number(text(tokens, i + 1)).is_some();
+    let plain = lexicon::plain_number(text(tokens, i + 1)).is_some();
+    let odd = lexicon::verb(word).is_none()
+        && lexicon::number(word).is_none()
+        && !lexicon::is_filler_before_key(word);
+    if (word == "stay" && number) || (odd && plain) {
         write(tokens, i, "say");
     }
     let to_you = text(tokens, i + 1) == "to" && text(tokens, i + 2) == "you";

@@ -238,7 +238,7 @@ fn is_offer(tokens: &[Token], found: &Labelled) -> bool {
         (Side::Nowhere, _) => !(closes || matches!(before, "then" | "by")),
         (Side::Before, Some(first)) if lexicon::asks_for_input(first) => false,
         (Side::Before, Some("when" | "once" | "after")) if closes => false,
-        (Side::Before, _) if closes && says_when_done(label) => false,
+        (Side::Before, _) if closes && (before == "then" || says_when_done(label)) => false,
         (Side::Before, Some(first)) if closes && names_input(first, label) => false,
         (Side::After | Side::Before, _) => !(found.phrase.keys.len() == 2 && is_adjustment(label)),
     }

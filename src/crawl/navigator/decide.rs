@@ -62,12 +62,15 @@ impl Navigator {
                 let same = compare::same_label(&label, &expected);
                 let here = heard.find_beginning_of(gist).1.is_same()
                     || understood.options.len() > 1
-                        && self.known.offers_too(node, &understood.options);
+                        && self.known.is_shown_by(node, &understood.options);
                 (same || label.is_empty() || expected.is_empty()) && here
             }
             (Some(_) | None, _) => false,
         };
-        if !option_heard && !self.known.is_begun(node, &heard) {
+        let is_here = option_heard
+            || self.known.is_begun(node, &heard)
+            || self.known.is_shown_by(node, &understood.options);
+        if !is_here {
             return;
         }
         let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
@@ -132,14 +135,15 @@ impl Navigator {
             return;
         }
         let understood = menu_text::understand(&so_far);
-        let begun = |no: NodeNo| self.known.offers_too(no, &understood.options);
-        let known = self
-            .known
-            .tree()
-            .nodes()
-            .iter()
-            .map(|n| n.no)
-            .find(|no| *no != step.from && begun(*no) && self.known.is_begun(*no, &heard));
+        // Something may have been said before the prompt that is known.
+        let head = heard.first_words(MIN_NEWS_WORDS);
+        let is_it = |no: &NodeNo| {
+            self.known.offers_too(*no, &understood.options)
+                && self.known.begins_with(*no, &head)
+                && self.known.is_begun(*no, &heard)
+        };
+        let mut known = self.known.tree().nodes().iter().map(|n| n.no);
+        let known = known.find(|no| *no != step.from && is_it(no));
         let Some(no) = known else { return };
         let Some(Listening { place: Place::Fresh { step, .. }, hearing, .. }) =
             self.take_listening()
@@ -381,9 +385,11 @@ impl Navigator {
             }
             return self.end(self.silence());
         }
-        let options = heard.understanding.options.len();
-        let offers_the_same = options > 1 && self.offers_the_same(&heard, node);
-        if self.is_known_as(&heard, node) || offers_the_same {
+        // Words may be misheard differently each time; several options that no other prompt has
+        // are proof enough.
+        let options = &heard.understanding.options;
+        let shown = options.len() > 1 && self.known.is_shown_by(node, options);
+        if self.is_known_as(&heard, node) || shown {
             self.report(Some(node), false, &heard);
             self.improve(node, &heard);
             if self.line_gone || heard.moved_on {

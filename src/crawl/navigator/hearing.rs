@@ -406,7 +406,8 @@ impl Hearing {
 
     /// True if words are still missing that the recogniser has not come to yet.
     pub fn is_behind(&self) -> bool {
-        !self.restarted && self.heard_until < self.quiet_since
+        let sound = self.began.is_some() || self.speaking;
+        sound && !self.restarted && self.heard_until < self.quiet_since
     }
 
     /// When the recogniser should be asked to hurry, if it is behind.

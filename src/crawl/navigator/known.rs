@@ -193,6 +193,17 @@ impl Known {
         !options.is_empty() && options.iter().all(known)
     }
 
+    /// True if a prompt begins with these words.
+    pub fn begins_with(&self, no: NodeNo, words: &Gist) -> bool {
+        self.gist(no).is_some_and(|known| words.likeness_to_beginning_of(known).is_same())
+    }
+
+    /// True if these options were heard of this prompt: it offers all of them, and no other does.
+    pub fn is_shown_by(&self, no: NodeNo, options: &[MenuOption]) -> bool {
+        let mut others = self.tree.nodes().iter().map(|n| n.no).filter(|other| *other != no);
+        self.offers_too(no, options) && !others.any(|other| self.offers_too(other, options))
+    }
+
     /// True if keys of this prompt may be pressed at all: nobody is disturbed in a queue, and no
     /// message is left.
     pub fn may_press(&self, node: &Node, limits: &Limits) -> bool {
