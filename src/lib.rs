@@ -9,6 +9,7 @@ pub mod config;
 pub mod crawl;
 pub mod http;
 pub mod log;
+pub mod policy;
 pub mod service;
 pub mod simulator;
 pub mod speech;
