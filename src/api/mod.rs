@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 pub use self::server::serve;
 use crate::{
-    calls::live::Live,
+    calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings},
+    policy::Policy,
     store::{Store, UserId},
 };
 
@@ -73,6 +74,7 @@ struct Inner {
     live: Live,
     /// Messages and numbers.
     carrier: Desk,
+    gate: Gate,
     watchers: Arc<Semaphore>,
     /// True when the service ends: streams that never end by themselves end then.
     closing: watch::Sender<bool>,
@@ -80,19 +82,27 @@ struct Inner {
 
 impl Api {
     /// The API on top of a database, a switch, and the place where calls tell what happens; without
-    /// a carrier.
+    /// a carrier, and with the policy of a service that has no configuration.
     pub fn new(store: Store, switch: Arc<dyn Switch>, live: Live) -> Self {
         let carrier = Desk::new(None, store.clone(), DeskSettings::default());
-        Self::with_carrier(store, switch, live, carrier)
+        let gate = Gate::new(Policy::default(), store.clone(), false);
+        Self::with_carrier(store, switch, live, carrier, gate)
     }
 
-    /// The same, with a carrier for messages and numbers.
-    pub fn with_carrier(store: Store, switch: Arc<dyn Switch>, live: Live, carrier: Desk) -> Self {
+    /// The same, with a carrier for messages and numbers, and the gate of the calls.
+    pub fn with_carrier(
+        store: Store,
+        switch: Arc<dyn Switch>,
+        live: Live,
+        carrier: Desk,
+        gate: Gate,
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             switch,
             live,
             carrier,
+            gate,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             closing: watch::Sender::new(false),
         }))
@@ -109,6 +119,10 @@ impl Api {
 
     fn carrier(&self) -> &Desk {
         &self.0.carrier
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 }
 

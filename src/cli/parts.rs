@@ -56,6 +56,13 @@ impl Service {
         self.0.api_addr()
     }
 
+    /// Ends all calls and lets none through until that is lifted; failures are told to the log.
+    pub(super) async fn stop_calls(&self, by: &str) {
+        if let Err(error) = self.0.gate().stop(by).await {
+            tracing::error!(%error, "Calls are stopped, but a restart would not know of it.");
+        }
+    }
+
     /// Hangs up all calls and ends.
     pub(super) async fn shutdown(self) {
         self.0.shutdown().await;
