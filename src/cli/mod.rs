@@ -4,6 +4,7 @@
 //! what was asked for was done, 1 when it was not, and 2 when the command line or the configuration
 //! is wrong.
 
+mod analyse;
 mod client;
 mod config;
 mod crawl;
@@ -60,6 +61,7 @@ enum Command {
     Call(crawl::CallArgs),
     Tree(tree::Args),
     Transcribe(transcribe::Args),
+    Analyse(analyse::Args),
     Options(options::Args),
     #[command(subcommand)]
     Config(config::Command),
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Call(args) => crawl::run_call(&args, &mut out),
         Command::Tree(args) => tree::run(&args, &mut out),
         Command::Transcribe(args) => transcribe::run(&args, &mut out),
+        Command::Analyse(args) => analyse::run(&args, &mut out),
         Command::Options(args) => options::run(&args, &mut out),
         Command::Config(command) => config::run(&command, &mut out),
         Command::Model(command) => model::run(&command),

@@ -49,8 +49,10 @@ pub struct BeepDetector {
     waiting: Option<Waiting>,
     last_end: Option<StreamMs>,
     last_cng: Option<Burst>,
-    /// The last frame with sound that was no tone.
+    /// The last frame with sound that was no tone, before the burst that sounds.
     last_other: Option<StreamMs>,
+    /// The last such frame within or just behind the burst that sounds.
+    other_behind: Option<StreamMs>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +71,14 @@ impl BeepDetector {
         in_cadence: bool,
         last_key: Option<StreamMs>,
     ) -> Option<SoundEvent> {
+        if frame.dbov > FAINTEST_DBOV && frame.tone.is_none() {
+            match burst {
+                BurstState::None => self.last_other = Some(frame.at_ms),
+                BurstState::Sounding(_) | BurstState::Over(_) => {
+                    self.other_behind = Some(frame.at_ms);
+                }
+            }
+        }
         let event = match burst {
             BurstState::Over(burst) => {
                 let cng = self.calling(burst);
@@ -78,7 +88,16 @@ impl BeepDetector {
                 let short = burst.length_ms() < SHORT_MS;
                 let from_silence =
                     self.last_other.is_none_or(|at| burst.from_ms.saturating_sub(at) >= 80);
-                self.last_end = Some(burst.to_ms);
+                // A vowel that holds its pitch comes from other sound or passes into it. It is no
+                // note of a melody, and says nothing against a beep behind the greeting. The frame
+                // in which a tone fades may look like other sound, the next may not.
+                let other_behind = self.other_behind.take();
+                let is_vowel =
+                    other_behind.is_some_and(|at| at > burst.to_ms) || (short && !from_silence);
+                self.last_other = other_behind.or(self.last_other);
+                if !is_vowel {
+                    self.last_end = Some(burst.to_ms);
+                }
                 let beep = is_beep(burst) && alone && !key && (from_silence || !short);
                 self.waiting = beep.then_some(Waiting { burst: *burst, quiet_ms: QUIET_MS });
                 if let Some(waiting) = &mut self.waiting
@@ -94,9 +113,6 @@ impl BeepDetector {
             }
             BurstState::None => None,
         };
-        if frame.dbov > FAINTEST_DBOV && frame.tone.is_none() {
-            self.last_other = Some(frame.at_ms);
-        }
         if event.is_some() || in_cadence {
             self.waiting = None;
             return event;
