@@ -37,6 +37,9 @@ const CADENCE_MS: u32 = 1300;
 /// After a burst, another one within this time makes both no beep.
 const ALONE_MS: u32 = 1000;
 
+/// Frames in a row of sound that is no tone: in one, a tone may begin or fade.
+const OTHER_FRAMES: u32 = 2;
+
 /// CNG.
 const CNG_HZ: f32 = 1100.0;
 const CNG_OFF_HZ: f32 = 38.0;
@@ -49,6 +52,8 @@ pub struct BeepDetector {
     waiting: Option<Waiting>,
     last_end: Option<StreamMs>,
     last_cng: Option<Burst>,
+    /// Frames in a row with sound that is no tone.
+    other_frames: u32,
     /// The last frame with sound that was no tone, before the burst that sounds.
     last_other: Option<StreamMs>,
     /// The last such frame within or just behind the burst that sounds.
@@ -71,7 +76,9 @@ impl BeepDetector {
         in_cadence: bool,
         last_key: Option<StreamMs>,
     ) -> Option<SoundEvent> {
-        if frame.dbov > FAINTEST_DBOV && frame.tone.is_none() {
+        let other = frame.dbov > FAINTEST_DBOV && frame.tone.is_none();
+        self.other_frames = if other { self.other_frames + 1 } else { 0 };
+        if self.other_frames >= OTHER_FRAMES {
             match burst {
                 BurstState::None => self.last_other = Some(frame.at_ms),
                 BurstState::Sounding(_) | BurstState::Over(_) => {
@@ -89,13 +96,12 @@ impl BeepDetector {
                 let from_silence =
                     self.last_other.is_none_or(|at| burst.from_ms.saturating_sub(at) >= 80);
                 // A vowel that holds its pitch comes from other sound or passes into it. It is no
-                // note of a melody, and says nothing against a beep behind the greeting. The frame
-                // in which a tone fades may look like other sound, the next may not.
+                // note of a melody, and says nothing against a beep behind the greeting.
                 let other_behind = self.other_behind.take();
                 let is_vowel =
-                    other_behind.is_some_and(|at| at > burst.to_ms) || (short && !from_silence);
+                    other_behind.is_some_and(|at| at >= burst.to_ms) || (short && !from_silence);
                 self.last_other = other_behind.or(self.last_other);
-                if !is_vowel {
+                if is_beep(burst) && !is_vowel {
                     self.last_end = Some(burst.to_ms);
                 }
                 let beep = is_beep(burst) && alone && !key && (from_silence || !short);
