@@ -1,6 +1,7 @@
 //! `phoneai` calls a phone number, listens to its menu, presses the keys, and keeps the menu as a
 //! tree.
 
+pub mod analyse;
 pub mod api;
 pub mod calls;
 pub mod carrier;

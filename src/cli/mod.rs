@@ -4,6 +4,7 @@
 //! what was asked for was done, 1 when it was not, and 2 when the command line or the configuration
 //! is wrong.
 
+mod analyse;
 mod audit;
 mod client;
 mod config;
@@ -69,6 +70,7 @@ enum Command {
     Audit(audit::Args),
     Tree(tree::Args),
     Transcribe(transcribe::Args),
+    Analyse(analyse::Args),
     Options(options::Args),
     #[command(subcommand)]
     Config(config::Command),
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args, &mut out),
         Command::Tree(args) => tree::run(&args, &mut out),
         Command::Transcribe(args) => transcribe::run(&args, &mut out),
+        Command::Analyse(args) => analyse::run(&args, &mut out),
         Command::Options(args) => options::run(&args, &mut out),
         Command::Config(command) => config::run(&command, &mut out),
         Command::Model(command) => model::run(&command),
