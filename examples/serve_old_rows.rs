@@ -122,6 +122,7 @@ fn import(rows: &Value) -> Import {
     let table = |name: &str| rows["tables"][name].as_array().cloned().unwrap_or_default();
     let (tokens, keys) = (table("authtoken_token"), table("call_keys"));
     let user = |row: &Value| OldUser {
+        email: String::new(),
         id: int(row, "id"),
         name: text(row, "username").unwrap_or_default(),
         is_admin: flag(row, "is_superuser"),

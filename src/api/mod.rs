@@ -5,6 +5,7 @@
 //! a router.
 
 mod auth;
+pub(crate) mod password;
 mod server;
 mod v1;
 pub mod v2;
@@ -15,11 +16,12 @@ use axum::Router;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
+use self::password::Doorkeeper;
 pub use self::server::serve;
 use crate::{
     calls::live::Live,
     carrier::{Desk, DeskSettings},
-    store::{Store, UserId},
+    store::{MenuId, Store, UserId},
 };
 
 /// What the API asks of the part that places calls.
@@ -29,6 +31,9 @@ pub trait Switch: Send + Sync {
 
     /// A scan became due; the scheduler looks at the database again.
     fn wake(&self);
+
+    /// Calls the number of a menu, presses the way to it, and connects a person there.
+    fn connect(&self, request: ConnectRequest) -> Result<Uuid, DialError>;
 
     /// Places one call that serves no scan, and returns its id at once; what becomes of it is told
     /// by [`Live`] and kept in its record.
@@ -42,6 +47,19 @@ pub struct CallRequest {
     pub number: String,
     /// From which number; `None` means the configured one.
     pub caller_id: Option<String>,
+    /// Who asks.
+    pub asked_by: UserId,
+}
+
+/// A wish to be led to a menu and spoken to there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectRequest {
+    /// The number of the menu.
+    pub number: String,
+    /// The menu.
+    pub menu: MenuId,
+    /// Who is connected: a number, or the name of an extension.
+    pub forwarding_number: String,
     /// Who asks.
     pub asked_by: UserId,
 }
@@ -60,6 +78,21 @@ pub enum DialError {
     Refused(String),
 }
 
+/// What an operator may choose of the old API's behaviour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `makecall_submenu` refuses menus in which nothing is left to explore.
+    pub refuse_completed_menu: bool,
+    /// The passwords of extensions are told to who may see the extensions.
+    pub expose_sip_passwords: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { refuse_completed_menu: false, expose_sip_passwords: true }
+    }
+}
+
 /// Watchers of live events at a time; each holds a connection for as long as it likes.
 const MAX_WATCHERS: usize = 256;
 
@@ -73,7 +106,9 @@ struct Inner {
     live: Live,
     /// Messages and numbers.
     carrier: Desk,
+    options: Options,
     watchers: Arc<Semaphore>,
+    doorkeeper: Doorkeeper,
     /// True when the service ends: streams that never end by themselves end then.
     closing: watch::Sender<bool>,
 }
@@ -83,17 +118,25 @@ impl Api {
     /// a carrier.
     pub fn new(store: Store, switch: Arc<dyn Switch>, live: Live) -> Self {
         let carrier = Desk::new(None, store.clone(), DeskSettings::default());
-        Self::with_carrier(store, switch, live, carrier)
+        Self::with_carrier(store, switch, live, carrier, Options::default())
     }
 
     /// The same, with a carrier for messages and numbers.
-    pub fn with_carrier(store: Store, switch: Arc<dyn Switch>, live: Live, carrier: Desk) -> Self {
+    pub fn with_carrier(
+        store: Store,
+        switch: Arc<dyn Switch>,
+        live: Live,
+        carrier: Desk,
+        options: Options,
+    ) -> Self {
         Self(Arc::new(Inner {
+            options,
             store,
             switch,
             live,
             carrier,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            doorkeeper: Doorkeeper::new(),
             closing: watch::Sender::new(false),
         }))
     }
@@ -109,6 +152,14 @@ impl Api {
 
     fn carrier(&self) -> &Desk {
         &self.0.carrier
+    }
+
+    fn options(&self) -> Options {
+        self.0.options
+    }
+
+    fn doorkeeper(&self) -> &Doorkeeper {
+        &self.0.doorkeeper
     }
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod crawl;
 mod demo;
+mod import;
 mod model;
 mod options;
 mod output;
@@ -67,6 +68,7 @@ enum Command {
     Model(model::Command),
     #[command(subcommand)]
     Token(token::Command),
+    Import(import::Args),
     Simulate(simulate::Args),
     #[command(subcommand)]
     Sip(sip::Command),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command, &mut out),
         Command::Model(command) => model::run(&command),
         Command::Token(command) => token::run(&command, &mut out),
+        Command::Import(args) => import::run(&args, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
         Command::Sip(command) => sip::run(&command, &mut out),
     };

@@ -32,7 +32,7 @@ use crate::{
         local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
     },
-    store::{Store, StoreError},
+    store::{Import, Store, StoreError},
 };
 
 /// The running service.
@@ -72,6 +72,20 @@ pub(super) async fn create_token(
     let token = store.create_token(name, admin).await.map_err(Failure::failed)?;
     store.close().await;
     Ok(Secret::new(token))
+}
+
+/// Takes rows over into the data directory, which must be new.
+pub(super) async fn import(data: &Path, import: &Import) -> Result<(), Failure> {
+    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    if !store.users().await.map_err(Failure::failed)?.is_empty() {
+        return Err(Failure::Failed(format!(
+            "{} is in use already: take the old service's rows over into a new data directory",
+            data.display()
+        )));
+    }
+    store.import(import).await.map_err(Failure::failed)?;
+    store.close().await;
+    Ok(())
 }
 
 /// The newest tree of a number in the data directory; `None` if nothing was heard there.

@@ -65,12 +65,15 @@ pub use self::{
     dids::{DidChange, DidRow},
     error::StoreError,
     extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
-    import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
+    import::{
+        Import, OldDid, OldDomain, OldExtension, OldIncoming, OldKey, OldMenu, OldNumber,
+        OldProvider, OldScan, OldSipUser, OldSms, OldUser,
+    },
     purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
-    read::{KeyRow, MenuRow, MenuText, NumberRow, ScanFilter, ScanRow, ScanTree},
+    read::{KeyRow, MenuRow, MenuText, NumberOfMenu, NumberRow, ScanFilter, ScanRow, ScanTree},
     sms::{
         IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
         TakenIncoming,

@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use phoneai::{
-    api::{Api, CallRequest, DialError, Switch},
+    api::{Api, CallRequest, ConnectRequest, DialError, Switch},
     calls::live::Live,
     crawl::tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind},
     speech::{Transcript, Word},
@@ -42,6 +42,10 @@ impl Switch for StubSwitch {
 
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn connect(&self, _request: ConnectRequest) -> Result<Uuid, DialError> {
+        if self.ready() { Ok(Uuid::from_u128(8)) } else { Err(DialError::NotReady) }
     }
 
     fn dial(&self, request: CallRequest) -> Result<Uuid, DialError> {

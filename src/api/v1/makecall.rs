@@ -45,7 +45,7 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
             "force" => New::Force,
             _ => New::Fresh,
         },
-        asked_by: Some(call.who.user),
+        asked_by: Some(call.who()?.user),
     };
     let answer = call.api.store().request_crawl(request).await?;
     let switch = &call.api.0.switch;
@@ -55,14 +55,14 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
         CrawlAnswer::Queued { .. } if !switch.ready() => fail("Switch Connection error"),
         CrawlAnswer::Queued { scan, call_uuid } => {
             // Placing calls costs money: who asked for them is on record.
-            tracing::info!(%scan, call = %call_uuid, user = %call.who.name, "A crawl was asked for.");
+            tracing::info!(%scan, call = %call_uuid, user = %call.who()?.name, "A crawl was asked for.");
             switch.wake();
             success(number, call_uuid)
         }
     })
 }
 
-fn success(number: &str, call_uuid: Uuid) -> Reply {
+pub(super) fn success(number: &str, call_uuid: Uuid) -> Reply {
     Reply::ok(json!({
         "dial_number": number,
         "status": "success",
@@ -72,6 +72,6 @@ fn success(number: &str, call_uuid: Uuid) -> Reply {
     }))
 }
 
-fn fail(message: &str) -> Reply {
+pub(super) fn fail(message: &str) -> Reply {
     Reply::ok(json!({"status": "fail", "message": message, "fs_output": ""}))
 }
