@@ -5,6 +5,8 @@
 //! a router.
 
 mod auth;
+mod html;
+mod login;
 pub(crate) mod password;
 mod server;
 mod v1;
@@ -12,7 +14,7 @@ pub mod v2;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, routing::any};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
@@ -143,7 +145,13 @@ impl Api {
 
     /// The service that answers requests; see [`serve`] for the one that also has connections.
     pub fn router(&self) -> Router {
-        v2::routes().fallback(v1::answer).with_state(self.clone())
+        let pages = Router::new()
+            .route("/api/admin/", any(login::admin))
+            .route("/api/admin/login/", any(login::login))
+            .route("/api/admin/logout/", any(login::logout))
+            .route("/api/api-auth/login/", any(login::login))
+            .route("/api/api-auth/logout/", any(login::logout));
+        v2::routes().merge(pages).fallback(v1::answer).with_state(self.clone())
     }
 
     fn store(&self) -> &Store {

@@ -6,12 +6,10 @@ use axum::http::{StatusCode, Uri};
 use serde_json::Value;
 
 use super::{json_text, query::Query, route::Route};
+use crate::api::html::{escape, fill};
 use crate::config::Secret;
 
 const TEMPLATE: &str = include_str!("page.html");
-/// What such a page may do: be read, and send its form to where it came from.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 const INDENT: usize = 4;
 
 /// The request that a page shows.
@@ -76,31 +74,4 @@ fn forms(shown: &Shown<'_>) -> String {
         );
     }
     forms
-}
-
-/// Puts values in the places of `{{name}}`, in one pass: a value is never taken for a template.
-fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
-    let mut parts = template.split("{{");
-    let mut page = parts.next().unwrap_or("").to_owned();
-    for part in parts {
-        let (name, rest) = part.split_once("}}").unwrap_or(("", part));
-        page.push_str(&value(name));
-        page.push_str(rest);
-    }
-    page
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }

@@ -8,6 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{json_text, negotiation::Render, page};
+use crate::api::html::POLICY;
 
 /// What a handler answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +152,7 @@ pub(super) fn respond(
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     if render == Render::Html {
-        let policy = HeaderValue::from_static(page::POLICY);
+        let policy = HeaderValue::from_static(POLICY);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
