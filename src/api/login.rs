@@ -37,8 +37,14 @@ const CSRF_LIFE: u32 = 31_449_600;
 
 /// `/api/admin/`: what there is, for who has logged in.
 pub(super) async fn admin(State(api): State<Api>, request: Request) -> Response {
-    let target = request.uri().path_and_query().map_or(HOME, |target| target.as_str());
+    let target = request.uri().path();
+    if !target.ends_with('/') {
+        return redirect_for_good(&format!("{target}/"));
+    }
     match auth::session(api.store(), request.headers()).await {
+        Ok(Some(_)) if target != HOME => {
+            with(StatusCode::NOT_FOUND, "There is no such page.".to_owned())
+        }
         Ok(Some(session)) => {
             let page = fill(ADMIN, |name| match name {
                 "user" => escape(&session.who.name),
@@ -47,7 +53,7 @@ pub(super) async fn admin(State(api): State<Api>, request: Request) -> Response 
             });
             with(StatusCode::OK, page)
         }
-        Ok(None) => redirect(&format!("{HOME}login/?next={}", path_of(target))),
+        Ok(None) => redirect(&format!("{HOME}login/?next={target}")),
         Err(error) => broken(&error),
     }
 }
@@ -168,11 +174,6 @@ fn is_local(target: &str) -> bool {
         && target.bytes().all(|b| (0x21..0x7f).contains(&b))
 }
 
-/// The part of a target that may stand in a query as it is.
-fn path_of(target: &str) -> &str {
-    target.split(['?', '#', '&']).next().unwrap_or(HOME)
-}
-
 fn is_encrypted(headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
     let trusted = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     trusted && headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https")
@@ -190,6 +191,15 @@ fn redirect(target: &str) -> Response {
     let mut response = with(StatusCode::FOUND, String::new());
     let target = HeaderValue::from_str(target).unwrap_or(HeaderValue::from_static(HOME));
     response.headers_mut().insert(header::LOCATION, target);
+    response
+}
+
+/// To the path with a slash at its end, as the API does it.
+fn redirect_for_good(target: &str) -> Response {
+    let mut response = redirect(target);
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    response.headers_mut().remove(header::VARY);
+    response.headers_mut().remove(header::X_FRAME_OPTIONS);
     response
 }
 

@@ -146,9 +146,11 @@ impl Api {
     /// The service that answers requests; see [`serve`] for the one that also has connections.
     pub fn router(&self) -> Router {
         let pages = Router::new()
+            .route("/api/admin", any(login::admin))
             .route("/api/admin/", any(login::admin))
             .route("/api/admin/login/", any(login::login))
             .route("/api/admin/logout/", any(login::logout))
+            .route("/api/admin/{*rest}", any(login::admin))
             .route("/api/api-auth/login/", any(login::login))
             .route("/api/api-auth/logout/", any(login::logout));
         v2::routes().merge(pages).fallback(v1::answer).with_state(self.clone())

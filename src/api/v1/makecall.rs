@@ -12,9 +12,6 @@ use crate::{
     store::{CrawlAnswer, CrawlRequest, New},
 };
 
-/// Characters of a business name.
-const MAX_BUSINESS_NAME: usize = 255;
-
 pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
     let given = |name| call.query.last(name).unwrap_or("");
     let (number, caller_id, business_name) =
@@ -29,16 +26,14 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
     if !caller_id.is_empty() && !is_number(caller_id) {
         return Ok(fail("caller_id must be a + or none, and 1 to 15 digits, without blanks"));
     }
-    if business_name.chars().count() > MAX_BUSINESS_NAME || business_name.contains('\0') {
-        return Ok(fail("business_name must have no more than 255 characters, and no NUL"));
-    }
     if call.is_head {
         // Only the length of the answer goes out, and it is that of any id.
         return Ok(success(number, Uuid::nil()));
     }
     let request = CrawlRequest {
         number: number.to_owned(),
-        business_name: Some(business_name.to_owned()).filter(|name| !name.is_empty()),
+        // A database need not be able to keep a NUL.
+        business_name: Some(business_name.replace('\0', "\u{fffd}")).filter(|n| !n.is_empty()),
         caller_id: Some(caller_id.to_owned()).filter(|id| !id.is_empty()),
         new: match given("new") {
             "0" => New::Continue,
