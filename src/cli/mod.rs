@@ -21,6 +21,7 @@ mod sse;
 mod token;
 mod transcribe;
 mod tree;
+mod user;
 mod view;
 mod watch;
 
@@ -68,6 +69,8 @@ enum Command {
     Model(model::Command),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    User(user::Command),
     Import(import::Args),
     Simulate(simulate::Args),
     #[command(subcommand)]
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command, &mut out),
         Command::Model(command) => model::run(&command),
         Command::Token(command) => token::run(&command, &mut out),
+        Command::User(command) => user::run(&command, &mut out),
         Command::Import(args) => import::run(&args, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
         Command::Sip(command) => sip::run(&command, &mut out),

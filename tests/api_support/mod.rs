@@ -32,6 +32,7 @@ pub struct StubSwitch {
     pub away: AtomicBool,
     pub wakes: AtomicUsize,
     pub dialled: Mutex<Vec<CallRequest>>,
+    pub connected: Mutex<Vec<ConnectRequest>>,
     pub refuses: Mutex<Option<DialError>>,
 }
 
@@ -44,8 +45,12 @@ impl Switch for StubSwitch {
         self.wakes.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn connect(&self, _request: ConnectRequest) -> Result<Uuid, DialError> {
-        if self.ready() { Ok(Uuid::from_u128(8)) } else { Err(DialError::NotReady) }
+    fn connect(&self, request: ConnectRequest) -> Result<Uuid, DialError> {
+        if !self.ready() {
+            return Err(DialError::NotReady);
+        }
+        self.connected.lock().unwrap().push(request);
+        Ok(Uuid::from_u128(8))
     }
 
     fn dial(&self, request: CallRequest) -> Result<Uuid, DialError> {
