@@ -131,7 +131,7 @@ async fn a_call_that_cannot_be_placed_says_why() {
     ] {
         let detail = error.to_string();
         *bench.switch.refuses.lock().unwrap() = Some(error);
-        let answer = post_call(&bench, json, r#"{"number":"1"}"#).await;
+        let answer = post_call(&bench, json, r#"{"number":"+12025550100"}"#).await;
         assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (status, retry));
         assert_eq!(answer.json()["detail"], detail);
     }

@@ -21,8 +21,9 @@ use uuid::Uuid;
 use self::password::Doorkeeper;
 pub use self::server::serve;
 use crate::{
-    calls::live::Live,
+    calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings},
+    policy::Policy,
     store::{MenuId, Store, UserId},
 };
 
@@ -98,6 +99,22 @@ impl Default for Options {
 /// Watchers of live events at a time; each holds a connection for as long as it likes.
 const MAX_WATCHERS: usize = 256;
 
+/// What the API stands on.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// What places calls.
+    pub switch: Arc<dyn Switch>,
+    /// What happens now.
+    pub live: Live,
+    /// Messages and numbers.
+    pub carrier: Desk,
+    /// Which calls may be placed.
+    pub gate: Gate,
+    /// What the operator chose.
+    pub options: Options,
+}
+
 /// Everything that a request may need; copies share it.
 #[derive(Clone)]
 pub struct Api(Arc<Inner>);
@@ -109,6 +126,7 @@ struct Inner {
     /// Messages and numbers.
     carrier: Desk,
     options: Options,
+    gate: Gate,
     watchers: Arc<Semaphore>,
     doorkeeper: Doorkeeper,
     /// True when the service ends: streams that never end by themselves end then.
@@ -117,26 +135,23 @@ struct Inner {
 
 impl Api {
     /// The API on top of a database, a switch, and the place where calls tell what happens; without
-    /// a carrier.
+    /// a carrier, and with the policy of a service that has no configuration.
     pub fn new(store: Store, switch: Arc<dyn Switch>, live: Live) -> Self {
         let carrier = Desk::new(None, store.clone(), DeskSettings::default());
-        Self::with_carrier(store, switch, live, carrier, Options::default())
+        let gate = Gate::new(Policy::default(), store.clone(), false);
+        Self::of(Parts { store, switch, live, carrier, gate, options: Options::default() })
     }
 
-    /// The same, with a carrier for messages and numbers.
-    pub fn with_carrier(
-        store: Store,
-        switch: Arc<dyn Switch>,
-        live: Live,
-        carrier: Desk,
-        options: Options,
-    ) -> Self {
+    /// The API on top of these parts.
+    pub fn of(parts: Parts) -> Self {
+        let Parts { store, switch, live, carrier, gate, options } = parts;
         Self(Arc::new(Inner {
-            options,
             store,
             switch,
             live,
             carrier,
+            gate,
+            options,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             doorkeeper: Doorkeeper::new(),
             closing: watch::Sender::new(false),
@@ -170,6 +185,10 @@ impl Api {
 
     fn doorkeeper(&self) -> &Doorkeeper {
         &self.0.doorkeeper
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 }
 

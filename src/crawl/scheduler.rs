@@ -24,11 +24,13 @@ use super::{
 };
 use crate::{
     calls::{
-        Lines, Order,
+        CallFailure, Lines, Order, Report,
+        gate::Ending,
         live::{LiveEvent, What},
         trunk::{Dialled, Readiness},
     },
     log,
+    policy::{self, Refusal, Rule},
     store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
 };
 
@@ -102,10 +104,14 @@ pub async fn run(
     let settings = Arc::new(settings);
     let deaf = Arc::new(Deaf::default());
     let clock = lines.clock();
+    let mut stopped = lines.gate().stopped();
     let mut calls = JoinSet::new();
     while !*stop.borrow() {
         let mut nap = LONGEST_NAP;
-        while readiness.is_ready() && calls.len() < settings.max_concurrent_calls {
+        while readiness.is_ready()
+            && !*stopped.borrow_and_update()
+            && calls.len() < settings.max_concurrent_calls
+        {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
                     calls.spawn(serve(
@@ -135,6 +141,8 @@ pub async fn run(
             () = readiness.changed() => {}
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
             () = clock.sleep(nap) => {}
+            // An operator stopped all calls, or permits them again. The gate is as old as we are.
+            Ok(()) = stopped.changed() => {}
             _ = stop.changed() => {}
         }
     }
@@ -179,6 +187,69 @@ async fn serve(
     }
 }
 
+/// What is said of a number that cannot be dialled.
+fn unreadable(number: &str) -> Refusal {
+    let refused = policy::callable(number).err();
+    refused.unwrap_or(Refusal {
+        rule: Rule::NotANumber,
+        why: format!("{number:?} cannot be dialled: write an optional + and 1 to 15 digits"),
+        until: None,
+    })
+}
+
+/// Whether the scan may have another call after this one.
+fn may_go_on(placed: &Result<Report, CallFailure>) -> bool {
+    !matches!(
+        placed,
+        Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(Ending::Number(_)), .. })
+    )
+}
+
+/// Whether what came of the call says something about the number.
+fn is_the_numbers(placed: &Result<Report, CallFailure>) -> bool {
+    !matches!(placed, Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(_), .. }))
+}
+
+/// What came of the call in the words of its record.
+fn told(job: &ScanJob, placed: Result<Report, CallFailure>) -> CallOutcome {
+    match placed {
+        Ok(Report { reason, sip_status, talked, .. }) => {
+            CallOutcome { reason, sip_status, talked, ..CallOutcome::default() }
+        }
+        Err(failure) => {
+            let reason = failure.to_string();
+            match failure {
+                CallFailure::Refused(_) => {
+                    info!(call = %job.call_uuid, %reason, "The call may not be made.");
+                }
+                CallFailure::Trunk { .. }
+                | CallFailure::Media(_)
+                | CallFailure::Speech(_)
+                | CallFailure::Sip(_)
+                | CallFailure::Store(_) => {
+                    error!(call = %job.call_uuid, %reason, "The call could not be made.");
+                }
+            }
+            CallOutcome { reason, ..CallOutcome::default() }
+        }
+    }
+}
+
+/// Why a scan that is not complete ends with this call: it has used up what a scan may use.
+async fn scan_over(
+    lines: &Lines,
+    job: &ScanJob,
+    outcome: &CallOutcome,
+) -> Result<Option<String>, StoreError> {
+    if outcome.complete {
+        return Ok(None);
+    }
+    let mut usage = lines.store().scan_usage(job.scan).await?;
+    // This call's end is not on record yet.
+    usage.minutes += outcome.talked.map_or(0, |talked| talked.as_millis().div_ceil(60_000) as u64);
+    Ok(lines.gate().scan_over(usage).map(|refusal| refusal.why))
+}
+
 async fn crawl(
     lines: &Lines,
     settings: &SchedulerSettings,
@@ -199,48 +270,38 @@ async fn crawl(
         asked_by: job.asked_by,
         scan: Some(job.scan),
     });
-    let mut ended_ms = 0;
     let placed = match &order {
-        Some(order) => {
-            lines.place(order, &mut crawler, stop.clone()).await.map_err(|e| e.to_string())
-        }
-        None => Err(format!(
-            "{:?} cannot be dialled: write an optional + and 1 to 15 digits",
-            job.number
-        )),
+        Some(order) => lines.place(order, &mut crawler, stop.clone()).await,
+        None => Err(CallFailure::Refused(unreadable(&job.number))),
     };
+    if let Err(CallFailure::Refused(Refusal { until: Some(until), why, .. })) = &placed {
+        info!(scan = %job.scan, %why, "The scan is put off.");
+        return lines.store().put_off(job, *until, why).await;
+    }
     let summary = crawler.outcome();
     if summary.is_some_and(|summary| summary.ignores_early_keys) {
         deaf.insert(job.number_id);
     }
-    let news = crawler.has_news();
-    let complete = summary.is_some_and(|summary| summary.complete);
-    let cut_short = *stop.borrow();
-    let outcome = match placed {
-        Ok(report) => {
-            ended_ms = report.ended_ms;
-            CallOutcome {
-                news,
-                complete,
-                cut_short,
-                reason: report.reason,
-                sip_status: report.sip_status,
-                talked: report.talked,
-            }
-        }
-        Err(reason) => {
-            error!(call = %job.call_uuid, %reason, "The call could not be made.");
-            CallOutcome { news, complete, cut_short, reason, ..CallOutcome::default() }
-        }
+    let ended_ms = placed.as_ref().map_or(0, |report| report.ended_ms);
+    let may_go_on = may_go_on(&placed);
+    let outcome = CallOutcome {
+        news: crawler.has_news(),
+        complete: summary.is_some_and(|summary| summary.complete),
+        cut_short: *stop.borrow() || !is_the_numbers(&placed),
+        ..told(job, placed)
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    // A call that the service's end cut short is made again as soon as there is a service.
-    let wait = match cut_short {
+    // A call that the service's end or an operator cut short is made again as soon as that is over.
+    let wait = match outcome.cut_short {
         true => Duration::ZERO,
         false => settings.backoff.wait(without_news, spread(job.call_uuid)),
     };
     let next = Time(lines.clock().wall_micros()).after(wait);
-    let after = lines.store().finish_call(job, &outcome, Some(next)).await;
+    let (outcome, next) = match scan_over(lines, job, &outcome).await? {
+        Some(why) => (CallOutcome { reason: why, ..outcome }, None),
+        None => (outcome, may_go_on.then_some(next)),
+    };
+    let after = lines.store().finish_call(job, &outcome, next).await;
     if let Some(order) = &order {
         lines.tell_end(order, ended_ms, &outcome.reason, outcome.sip_status);
     }

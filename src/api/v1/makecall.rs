@@ -9,6 +9,8 @@ use super::{
 };
 use crate::{
     api::is_number,
+    calls::gate::Patience,
+    policy::{Purpose, Request},
     store::{CrawlAnswer, CrawlRequest, New},
 };
 
@@ -29,6 +31,15 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
     if call.is_head {
         // Only the length of the answer goes out, and it is that of any id.
         return Ok(success(number, Uuid::nil()));
+    }
+    let wanted = Request {
+        number: number.to_owned(),
+        caller_id: Some(caller_id.to_owned()).filter(|id| !id.is_empty()),
+        asked_by: Some(call.who()?.user),
+        purpose: Purpose::Crawl,
+    };
+    if let Some(refusal) = call.api.gate().ask(&wanted, Patience::Waits).await? {
+        return Ok(fail(&refusal.why));
     }
     let request = CrawlRequest {
         number: number.to_owned(),

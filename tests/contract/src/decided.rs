@@ -13,6 +13,10 @@
 
 use std::collections::BTreeMap;
 
+use phoneai::{
+    policy::{Counts, Policy, Purpose, Request},
+    store::Time,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -285,6 +289,18 @@ fn python_int(text: &str) -> Option<i128> {
 
 // makecall
 
+/// Whether the policy of a new service lets this number be called: not emergency numbers, nor short
+/// ones, nor those that cost more than a call.
+fn may_be_called(number: &str) -> bool {
+    let request = Request {
+        number: number.to_owned(),
+        caller_id: None,
+        asked_by: None,
+        purpose: Purpose::Crawl,
+    };
+    Policy::default().judge(&request, &Counts::default(), Time(0)).is_ok()
+}
+
 /// Calls of a number, the newest last, and whether a call has menus, all of them explored.
 fn is_complete(fixture: &Fixture, call: i64) -> bool {
     let menus: Vec<&Row> =
@@ -300,7 +316,7 @@ fn makecall(case: &Case, fixture: &Fixture) -> Option<Decided> {
     }
     let number = case.request.parameter("number").unwrap_or_default();
     let caller = case.request.parameter("caller_id").filter(|c| !c.is_empty());
-    if !is_number(&number) || caller.is_some_and(|c| !is_number(&c)) {
+    if !is_number(&number) || !may_be_called(&number) || caller.is_some_and(|c| !is_number(&c)) {
         return Some(refused(4));
     }
     let first = fixture.rows("phone_numbers").into_iter().find(|r| value(r, "number") == number);

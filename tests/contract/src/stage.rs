@@ -5,11 +5,12 @@
 use std::{sync::Arc, time::Duration};
 
 use phoneai::{
-    api::{self, Api, CallRequest, ConnectRequest, DialError, Options, Switch},
-    calls::live::Live,
+    api::{self, Api, CallRequest, ConnectRequest, DialError, Options, Parts, Switch},
+    calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings, DeskTasks, Flowroute, FlowrouteSettings},
     config::Secret,
     http::{AddressPolicy, Client, Limits},
+    policy::Policy,
     simulator::services::{self, Mode, Services, ServicesConfig},
     store::Store,
 };
@@ -96,7 +97,14 @@ impl Stage {
         let (stop, stopping) = watch::channel(false);
         let tasks = desk.start(client()?, clock, stopping.clone()).await.map_err(|e| words(&e))?;
         let switch = Arc::new(StubSwitch { ready: setup.esl != "down" });
-        let api = Api::with_carrier(store.clone(), switch, Live::new(), desk, Options::default());
+        let api = Api::of(Parts {
+            store: store.clone(),
+            switch,
+            live: Live::new(),
+            carrier: desk,
+            gate: Gate::new(Policy::default(), store.clone(), false),
+            options: Options::default(),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| words(&e))?;
         let address = listener.local_addr().map_err(|e| words(&e))?.to_string();
         let api = tokio::spawn(async move {

@@ -1,0 +1,458 @@
+//! Who may be called, and how calls are stopped: the whole service over real sockets with a
+//! simulated carrier, and the commands of the operator beside it.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::{
+    future::Future,
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use phoneai::{
+    calls::live::{LiveEvent, What},
+    config::Config,
+    policy::{Purpose, Rule, number::Called},
+    simulator::Menus,
+    speech::{Engine, scripted::Scripted},
+    store::{AuditId, AuditRow, CallState, CrawlRequest, New, ScanId, ScanStatus, Store, Verdict},
+};
+use phoneai_clock::Clock;
+use serde_json::{Value, json};
+use support::{Rehearsal, Stage, event, scan_ended};
+use tokio::sync::broadcast;
+
+/// So much faster than life are calls in which nothing is said.
+const FAST: u32 = 10;
+/// What takes longer in real time will never end.
+const LIMIT: Duration = Duration::from_secs(120);
+
+const BUSY: &str = "+12025550190";
+const RINGS: &str = "+12025550192";
+const SILENT: &str = "+12025550193";
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, future).await.expect("an end")
+}
+
+async fn rehearsal(data: &Path, clock: Clock, change: impl FnOnce(&mut Config)) -> Rehearsal {
+    let deaf: Arc<dyn Engine> = Arc::new(Scripted::phrases(0, |_| Vec::new()));
+    let stage = Stage::new(Menus::samples().expect("good samples"), deaf);
+    let rehearsal = Rehearsal::on(stage, data, clock, |config| {
+        config.crawl.retry_first_seconds = 1;
+        change(config);
+    })
+    .await;
+    within(rehearsal.service.ready()).await;
+    rehearsal
+}
+
+/// Leaves a scan to the next service, as an earlier one would have.
+async fn leave_scan(data: &Path, number: &str) {
+    let store = Store::open(data, Clock::real()).await.unwrap();
+    let request = CrawlRequest {
+        number: number.to_owned(),
+        business_name: None,
+        caller_id: None,
+        new: New::Fresh,
+        asked_by: None,
+    };
+    store.request_crawl(request).await.unwrap();
+    store.close().await;
+}
+
+async fn audit(store: &Store) -> Vec<AuditRow> {
+    store.audit(None, AuditId(0), 1_000).await.unwrap()
+}
+
+/// What the audit says, line by line.
+fn verdicts(rows: &[AuditRow]) -> Vec<(&str, Verdict)> {
+    rows.iter().map(|row| (row.number.as_str(), row.verdict)).collect()
+}
+
+async fn makecall(rehearsal: &Rehearsal, number: &str) -> Value {
+    rehearsal.api(&format!("/api/makecall/?number={}", number.replace('+', "%2B"))).await
+}
+
+async fn status(store: &Store, scan: ScanId) -> (ScanStatus, String) {
+    let row = store.scan(scan).await.unwrap().expect("the scan");
+    (row.status, row.reason.unwrap_or_default())
+}
+
+/// Waits until the scan's row says so.
+async fn until_status(store: &Store, scan: ScanId, wanted: ScanStatus) -> String {
+    loop {
+        match status(store, scan).await {
+            (found, reason) if found == wanted && !reason.is_empty() => return reason,
+            _ => tokio::task::yield_now().await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_numbers_never_reach_the_carrier_and_stand_in_the_audit() {
+    let data = tempfile::tempdir().unwrap();
+    leave_scan(data.path(), "+19005550100").await;
+    let clock = Clock::fast(FAST);
+    let mut rehearsal = rehearsal(data.path(), clock, |config| {
+        config.policy.deny = "+12025550191".parse().unwrap();
+    })
+    .await;
+    let store = rehearsal.service.store().clone();
+    // Left over from before this policy.
+    assert_eq!(
+        within(until_status(&store, ScanId(1), ScanStatus::Failed)).await,
+        "premium-rate and shared-cost numbers are never called"
+    );
+    for (number, rule, why) in [
+        ("911", Rule::Emergency, "never called"),
+        ("1001", Rule::Short, "never called"),
+        ("+870773123456", Rule::Satellite, "never called"),
+        ("+442079460123", Rule::Country, "add \"44\" to policy.countries"),
+        ("2025550191", Rule::Denied, "policy.deny"),
+    ] {
+        let answer = makecall(&rehearsal, number).await;
+        assert_eq!((&answer["status"], &answer["fs_output"]), (&json!("fail"), &json!("")));
+        assert!(answer["message"].as_str().unwrap().contains(why), "{answer}");
+        let problem = rehearsal.post("/api/v2/calls", &json!({"number": number})).await;
+        assert_eq!(problem["status"], 422, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(why), "{problem}");
+        let rows = store.audit(Some(number), AuditId(0), 10).await.unwrap();
+        let refused = Verdict::Refused(rule);
+        assert_eq!(verdicts(&rows), [(number, refused), (number, refused)]);
+        assert_eq!(rows[0].asked_name.as_deref(), Some("test"));
+        assert_eq!((rows[0].purpose, rows[1].purpose), (Purpose::Crawl, Purpose::Call));
+    }
+    // One that may be called shows that the line is up.
+    let mut live = rehearsal.service.live().watch();
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    within(event(&mut live, |what| matches!(what, What::Ended { .. }).then_some(()))).await;
+    assert_eq!(rehearsal.carrier.stats().calls, 1);
+    let placed = store.audit(Some(BUSY), AuditId(0), 1).await.unwrap().remove(0);
+    assert_eq!((placed.verdict, placed.purpose), (Verdict::Placed, Purpose::Crawl));
+    let record = store.call(placed.call.unwrap()).await.unwrap().expect("its record");
+    assert!(placed.at <= record.started_at);
+
+    let refused = rehearsal.api("/api/v2/audit").await;
+    assert_eq!(refused["status"], 403, "{refused}");
+    rehearsal.token = rehearsal.service.store().create_token("boss", true).await.unwrap();
+    let page = rehearsal.api("/api/v2/audit?limit=2").await;
+    assert_eq!(page["lines"].as_array().unwrap().len(), 2, "{page}");
+    assert_eq!(page["lines"][0]["rule"], "premium");
+    let next = page["next"].as_i64().unwrap();
+    let page = rehearsal.api(&format!("/api/v2/audit?after={next}&number=%2B12025550191")).await;
+    assert_eq!(page["lines"].as_array().unwrap().len(), 2, "{page}");
+    assert_eq!(page["next"], Value::Null);
+    assert_eq!(page["lines"][0]["asked_by"], "test");
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_opted_out_is_called_neither_on_request_nor_by_the_scheduler() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::fast(FAST), |_| {}).await;
+    let store = rehearsal.service.store().clone();
+    let mut live = rehearsal.service.live().watch();
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    within(event(&mut live, |what| matches!(what, What::Ended { .. }).then_some(()))).await;
+    // While its next call is due.
+    let wish = json!({"number": "2025550190", "note": "by mail"});
+    let answer = rehearsal.post("/api/v2/opt-outs", &wish).await;
+    assert_eq!(answer, json!({"number": BUSY, "ending": answer["ending"]}));
+    let (complete, reason) = within(scan_ended(&mut live)).await;
+    assert!(!complete && reason.starts_with("the called party asked not to be called"), "{reason}");
+    let calls = rehearsal.carrier.stats().calls;
+    let answer = makecall(&rehearsal, "12025550190").await;
+    assert!(answer["message"].as_str().unwrap().contains("asked not to be called"), "{answer}");
+    let problem = rehearsal.post("/api/v2/calls", &json!({"number": BUSY})).await;
+    assert_eq!(problem["status"], 422, "{problem}");
+    assert_eq!(rehearsal.carrier.stats().calls, calls);
+
+    let listed = rehearsal.api("/api/v2/opt-outs").await;
+    assert_eq!(listed["opt_outs"][0]["number"], BUSY, "{listed}");
+    assert_eq!(listed["opt_outs"][0]["added_by"], "test");
+    let bad = rehearsal.post("/api/v2/opt-outs", &json!({"number": "12"})).await;
+    assert_eq!(bad["status"], 422, "{bad}");
+    let called = Called::read(BUSY).unwrap();
+    assert!(store.remove_opt_out(&called).await.unwrap());
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    within(rehearsal.end()).await;
+}
+
+/// The events of both calls after this moment, until both are over.
+async fn until_both_ended(live: &mut broadcast::Receiver<LiveEvent>) -> Vec<LiveEvent> {
+    let (mut events, mut ended) = (Vec::new(), 0);
+    while ended < 2 {
+        let event = live.recv().await.unwrap();
+        ended += usize::from(matches!(event.what, What::Ended { .. }));
+        events.push(event);
+    }
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kill_switch_ends_all_calls_at_once_and_lets_none_through_until_it_is_lifted() {
+    let data = tempfile::tempdir().unwrap();
+    let clock = Clock::real();
+    let first = rehearsal(data.path(), clock, |config| config.crawl.max_attempt = 1).await;
+    let mut live = first.service.live().watch();
+    // One that is answered ends with BYE, one that rings with CANCEL.
+    assert_eq!(makecall(&first, SILENT).await["status"], "success");
+    let placed = first.post("/api/v2/calls", &json!({"number": RINGS})).await;
+    let ringing = placed["id"].as_str().unwrap_or_else(|| panic!("{placed}")).parse().unwrap();
+    let (mut answered, mut rings) = (false, false);
+    while !(answered && rings) {
+        let event = within(live.recv()).await.unwrap();
+        answered |= event.number == SILENT && matches!(event.what, What::Answered);
+        rings |= event.number == RINGS && matches!(event.what, What::Progress { status: 180 });
+    }
+    let stopped = first.post("/api/v2/stop", &json!({})).await;
+    assert_eq!(stopped, json!({"stopped": true, "ending": stopped["ending"]}));
+    // Nothing happens in either call between the stop and its end.
+    let events = within(until_both_ended(&mut live)).await;
+    let ends: Vec<&What> = events.iter().map(|event| &event.what).collect();
+    assert_eq!(ends.len(), 2, "{ends:?}");
+    for what in ends {
+        let What::Ended { reason, .. } = what else { panic!("{what:?}") };
+        assert_eq!(reason, "an operator stopped all calls");
+    }
+    while first.carrier.stats().ended < 2 {
+        tokio::task::yield_now().await;
+    }
+
+    let answer = makecall(&first, BUSY).await;
+    assert!(answer["message"].as_str().unwrap().contains("stopped all calls"), "{answer}");
+    let problem = first.post("/api/v2/calls", &json!({"number": BUSY})).await;
+    assert_eq!(problem["status"], 503, "{problem}");
+    let store = first.service.store().clone();
+    assert_eq!(store.call(ringing).await.unwrap().unwrap().state, CallState::Failed);
+    // Paused: not given up although one call without news would have been enough for that.
+    let (status_now, reason) = status(&store, ScanId(1)).await;
+    assert_eq!(
+        (status_now, reason.as_str()),
+        (ScanStatus::Processed, "an operator stopped all calls")
+    );
+    assert!(store.next_due().await.unwrap().expect("a call is due") <= store.now());
+    let refused = first.post("/api/v2/resume", &json!({})).await;
+    assert_eq!(refused["status"], 403, "{refused}");
+    drop(store);
+    within(first.end()).await;
+
+    // A restart does not lift it.
+    let mut second = rehearsal(data.path(), clock, |_| {}).await;
+    assert_eq!(second.api("/api/v2/stop").await["stopped"], true);
+    assert_eq!(second.api("/api/v2/stop").await["changed_by"], "test");
+    let mut live = second.service.live().watch();
+    assert!(makecall(&second, BUSY).await["message"].as_str().unwrap().contains("--resume"));
+    assert_eq!(second.carrier.stats().calls, 0);
+    second.token = second.service.store().create_token("boss", true).await.unwrap();
+    assert_eq!(second.post("/api/v2/resume", &json!({})).await, json!({"stopped": false}));
+    let goes_on = within(async {
+        loop {
+            let event = live.recv().await.unwrap();
+            if matches!(event.what, What::Answered) {
+                return event.number;
+            }
+        }
+    });
+    assert_eq!(goes_on.await, SILENT);
+    within(second.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_call_to_one_number_is_stopped_alone() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::real(), |_| {}).await;
+    let mut live = rehearsal.service.live().watch();
+    for number in [SILENT, "+12025550101"] {
+        assert_eq!(makecall(&rehearsal, number).await["status"], "success");
+    }
+    let mut answered = 0;
+    while answered < 2 {
+        let event = within(live.recv()).await.unwrap();
+        answered += usize::from(matches!(event.what, What::Answered));
+    }
+    let stopped = rehearsal.post("/api/v2/stop?number=2025550193", &json!({})).await;
+    assert_eq!(stopped["number"], SILENT, "{stopped}");
+    let ended = within(async {
+        loop {
+            let event = live.recv().await.unwrap();
+            if let What::Ended { reason, .. } = event.what {
+                return (event.number, reason);
+            }
+        }
+    });
+    assert_eq!(ended.await, (SILENT.to_owned(), "an operator stopped this call".to_owned()));
+    let (complete, reason) = within(scan_ended(&mut live)).await;
+    assert_eq!((complete, reason.as_str()), (false, "an operator stopped this call"));
+    let store = rehearsal.service.store();
+    let other = Called::read("+12025550101").unwrap();
+    assert_eq!(store.running_calls(Some(&other)).await.unwrap(), 1);
+    assert_eq!(rehearsal.api("/api/v2/stop").await["stopped"], false);
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_outside_of_the_hours_is_put_off_until_they_begin() {
+    let data = tempfile::tempdir().unwrap();
+    // Three days from now by the calendar of the called place, so that no midnight interferes.
+    let zone = TimeZone::get("America/New_York").unwrap();
+    let now = Timestamp::from_microsecond(Clock::real().wall_micros()).unwrap();
+    let day = now.to_zoned(zone.clone()).date().checked_add(3.days()).unwrap();
+    let begins = day.at(8, 0, 0, 0).to_zoned(zone).unwrap().timestamp();
+    let rehearsal = rehearsal(data.path(), Clock::real(), |config| {
+        config.policy.hours = "08:00-21:00".parse().unwrap();
+        config.policy.days = day.strftime("%a").to_string().parse().unwrap();
+    })
+    .await;
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    let store = rehearsal.service.store();
+    let reason = within(until_status(store, ScanId(1), ScanStatus::Pending)).await;
+    assert!(reason.contains("outside of the calling hours, 08:00-21:00"), "{reason}");
+    assert_eq!(store.next_due().await.unwrap().unwrap().0, begins.as_microsecond());
+    assert_eq!(verdicts(&audit(store).await), [(BUSY, Verdict::PutOff(Rule::Hours))]);
+    // A single call does not wait.
+    let problem = rehearsal.post("/api/v2/calls", &json!({"number": BUSY})).await;
+    assert_eq!(problem["status"], 429, "{problem}");
+    assert_eq!(rehearsal.carrier.stats().calls, 0);
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_was_called_often_enough_is_put_off() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::fast(FAST), |config| {
+        config.policy.max_calls_per_number_hour = 2;
+    })
+    .await;
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    let store = rehearsal.service.store();
+    let reason = within(async {
+        loop {
+            let reason = until_status(store, ScanId(1), ScanStatus::Pending).await;
+            if reason.contains("max_calls_per_number_hour is 2") {
+                return reason;
+            }
+        }
+    });
+    assert!(reason.await.starts_with("2 calls to this number within 1 hours"));
+    let rows = audit(store).await;
+    let (put_off, placed) = (Verdict::PutOff(Rule::NumberHour), Verdict::Placed);
+    assert_eq!(verdicts(&rows), [(BUSY, placed), (BUSY, placed), (BUSY, put_off)]);
+    assert_eq!([rows[0].purpose, rows[1].purpose], [Purpose::Crawl, Purpose::Retry]);
+    let due = store.next_due().await.unwrap().unwrap();
+    assert_eq!(due, rows[0].at.after(Duration::from_secs(3600)));
+    assert_eq!(rehearsal.carrier.stats().calls, 2);
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_that_has_made_all_its_calls_ends_and_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal =
+        rehearsal(data.path(), Clock::fast(FAST), |config| config.crawl.max_scan_calls = 2).await;
+    let mut live = rehearsal.service.live().watch();
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    let (complete, reason) = within(scan_ended(&mut live)).await;
+    let expected = "the scan has made 2 calls, crawl.max_scan_calls is 2";
+    assert_eq!((complete, reason.as_str()), (false, expected));
+    let store = rehearsal.service.store();
+    assert_eq!(status(store, ScanId(1)).await, (ScanStatus::Failed, expected.to_owned()));
+    assert_eq!(rehearsal.carrier.stats().calls, 2);
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_hung_up_where_the_money_of_its_scan_ends() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::fast(FAST), |config| {
+        config.policy.cost_per_minute = "0.01".parse().unwrap();
+        config.crawl.max_scan_cost = "0.019".parse().ok();
+        config.crawl.no_speech_ms = 300_000;
+    })
+    .await;
+    let mut live = rehearsal.service.live().watch();
+    assert_eq!(makecall(&rehearsal, SILENT).await["status"], "success");
+    let ended = within(event(&mut live, |what| match what {
+        What::Ended { reason, .. } => Some(reason.clone()),
+        _ => None,
+    }));
+    assert!(ended.await.starts_with("the scan has cost 0.01, and crawl.max_scan_cost is 0.019"));
+    let store = rehearsal.service.store();
+    let call = store.calls_of(ScanId(1)).await.unwrap().remove(0);
+    assert!(call.seconds.unwrap() >= 58.0, "{call:?}");
+    assert_eq!(status(store, ScanId(1)).await.0, ScanStatus::Failed);
+    within(rehearsal.end()).await;
+}
+
+fn run(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phoneai"));
+    command.env_clear().args(args).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn opt_outs_are_imported_beside_a_running_service() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::real(), |_| {}).await;
+    let file = data.path().join("numbers.csv");
+    std::fs::write(&file, "number,why\n+12025550190,mail\nnonsense\n2025550191\n").unwrap();
+    let (dir, file) = (data.path().to_str().unwrap(), file.to_str().unwrap());
+    let output = run(&["opt-out", "import", file, "--data", dir]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("2 numbers entered, 0 numbers on the list before."), "{said}");
+    assert!(said.contains("1 line not entered:") && said.contains("csv:3: \"nonsense\""), "{said}");
+
+    let answer = makecall(&rehearsal, BUSY).await;
+    assert!(answer["message"].as_str().unwrap().contains("asked not to be called"), "{answer}");
+    let output = run(&["opt-out", "list", "--data", dir]);
+    let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let numbers: Vec<&str> = listed.lines().filter_map(|l| l.split('\t').next()).collect();
+    assert_eq!(numbers, [BUSY, "+12025550191"]);
+    assert!(run(&["opt-out", "remove", BUSY, "--data", dir]).status.success());
+    assert!(!run(&["opt-out", "remove", BUSY, "--data", dir]).status.success());
+    assert!(run(&["opt-out", "add", RINGS, "--data", dir]).status.success());
+    assert_eq!(run(&["opt-out", "add", "911", "--data", dir]).status.code(), Some(2));
+
+    let output = run(&["audit", "--data", dir, "--number", "2025550190"]);
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(lines.contains("\trefused\t+12025550190\t-\tcrawl\ttest\t-\topted_out: "), "{lines}");
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_stops_and_resumes_from_the_command_line() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::real(), |_| {}).await;
+    let api = format!("http://{}", rehearsal.service.api_addr());
+    let admin = rehearsal.service.store().create_token("boss", true).await.unwrap();
+    let stop = |token: &str, more: &[&str]| {
+        run(&[&["stop", "--api", &api, "--token", token], more].concat())
+    };
+    let output = stop(&rehearsal.token, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("All calls are stopped: 0 calls ended."));
+    assert!(*rehearsal.service.gate().stopped().borrow());
+    let output = stop(&rehearsal.token, &["--resume"]);
+    assert!(stderr(&output).contains("token"), "{}", stderr(&output));
+    assert!(*rehearsal.service.gate().stopped().borrow());
+    assert!(stop(&admin, &["--resume"]).status.success());
+    assert!(!*rehearsal.service.gate().stopped().borrow());
+    let output = stop(&admin, &["--number", "911"]);
+    assert_eq!(output.status.code(), Some(1));
+    within(rehearsal.end()).await;
+
+    let output = stop(&admin, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("no service answers at") && said.contains("kill -USR1"), "{said}");
+}
