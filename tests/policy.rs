@@ -7,6 +7,7 @@ mod support;
 
 use std::{
     future::Future,
+    io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Output},
     sync::Arc,
@@ -17,13 +18,17 @@ use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
 use phoneai::{
     calls::live::{LiveEvent, What},
     config::Config,
-    policy::{Purpose, Rule, number::Called},
+    policy::{Policy, Purpose, Rule, number::Called},
     simulator::Menus,
     speech::{Engine, scripted::Scripted},
-    store::{AuditId, AuditRow, CallState, CrawlRequest, New, ScanId, ScanStatus, Store, Verdict},
+    store::{
+        AuditId, AuditRow, CallEnd, CallState, CallStep, CrawlRequest, New, NewCall, ScanId,
+        ScanStatus, Store, TokenCheck, Verdict,
+    },
 };
 use phoneai_clock::Clock;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use support::{Rehearsal, Stage, event, scan_ended};
 use tokio::sync::broadcast;
 
@@ -212,7 +217,7 @@ async fn the_kill_switch_ends_all_calls_at_once_and_lets_none_through_until_it_i
         rings |= event.number == RINGS && matches!(event.what, What::Progress { status: 180 });
     }
     let stopped = first.post("/api/v2/stop", &json!({})).await;
-    assert_eq!(stopped, json!({"stopped": true, "ending": stopped["ending"]}));
+    assert_eq!(stopped, json!({"stopped": true, "ending": 2}));
     // Nothing happens in either call between the stop and its end.
     let events = within(until_both_ended(&mut live)).await;
     let ends: Vec<&What> = events.iter().map(|event| &event.what).collect();
@@ -265,6 +270,85 @@ async fn the_kill_switch_ends_all_calls_at_once_and_lets_none_through_until_it_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_kill_switch_does_not_wait_for_the_database() {
+    let data = tempfile::tempdir().unwrap();
+    let rehearsal = rehearsal(data.path(), Clock::real(), |_| {}).await;
+    let mut live = rehearsal.service.live().watch();
+    assert_eq!(makecall(&rehearsal, SILENT).await["status"], "success");
+    within(event(&mut live, |what| matches!(what, What::Answered).then_some(()))).await;
+    // Another program holds the database: nothing can be written until it lets go.
+    let file = sqlx::sqlite::SqliteConnectOptions::new().filename(data.path().join("phoneai.db"));
+    let mut other = sqlx::SqliteConnection::connect_with(&file).await.unwrap();
+    let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let gate = rehearsal.service.gate().clone();
+    let stopping = tokio::spawn(async move { gate.stop("test").await });
+    within(async {
+        while rehearsal.carrier.stats().ended < 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    held.rollback().await.unwrap();
+    // Whether the wait was too long for the state to be kept or not, the calls were ended before.
+    let _ = within(stopping).await.unwrap();
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_of_the_audit_is_on_disk_before_the_invite_leaves() {
+    let data = tempfile::tempdir().unwrap();
+    // Takes everything and says nothing.
+    let trunk = tokio::net::UdpSocket::bind(support::LOOPBACK).await.unwrap();
+    let mut config = support::config(data.path(), trunk.local_addr().unwrap());
+    config.trunk.as_mut().unwrap().register = false;
+    let deaf: Arc<dyn Engine> = Arc::new(Scripted::phrases(0, |_| Vec::new()));
+    let service = phoneai::service::start(config, deaf, Clock::real()).await.unwrap();
+    let user = service.store().create_token("ann", false).await.unwrap();
+    let asked_by = match service.store().authenticate(&user).await.unwrap() {
+        TokenCheck::Valid(who) => Some(who.user),
+        other => panic!("{other:?}"),
+    };
+    let carrier =
+        support::carrier(support::LOOPBACK, Menus::samples().unwrap(), Clock::real()).await;
+    let rehearsal = Rehearsal { carrier, service, token: user };
+    assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    let mut datagram = vec![0; 4096];
+    let (length, _) = within(trunk.recv_from(&mut datagram)).await.unwrap();
+    assert!(datagram[..length].starts_with(b"INVITE sip:+12025550190@"));
+    let rows = audit(rehearsal.service.store()).await;
+    assert_eq!(verdicts(&rows), [(BUSY, Verdict::Placed)]);
+    assert_eq!((rows[0].asked_by, rows[0].asked_name.as_deref()), (asked_by, Some("ann")));
+    assert_eq!(rows[0].scan, Some(ScanId(1)));
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signal_pulls_the_kill_switch_of_a_service() {
+    // The service loads it at its start.
+    support::whisper();
+    let data = tempfile::tempdir().unwrap();
+    let mut service = Command::new(env!("CARGO_BIN_EXE_phoneai"))
+        .arg("serve")
+        .env("PHONEAI_STORE_DATA_DIR", data.path())
+        .env("PHONEAI_API_LISTEN", "127.0.0.1:0")
+        .env("PHONEAI_SIP_LISTEN", "127.0.0.1:0")
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(service.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line.contains("The service is up.")), "it ended before");
+    let pid = rustix::process::Pid::from_child(&service);
+    rustix::process::kill_process(pid, rustix::process::Signal::USR1).unwrap();
+    assert!(said.any(|line| line.contains("All calls are stopped.")), "it ended instead");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(said.filter(|line| line.contains("The service has ended.")).count(), 1);
+    assert!(service.wait().unwrap().success());
+    let store = Store::open(data.path(), Clock::real()).await.unwrap();
+    let halt = store.halt().await.unwrap();
+    assert_eq!((halt.stopped, halt.changed_by.as_str()), (true, "SIGUSR1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_call_to_one_number_is_stopped_alone() {
     let data = tempfile::tempdir().unwrap();
     let rehearsal = rehearsal(data.path(), Clock::real(), |_| {}).await;
@@ -278,7 +362,7 @@ async fn the_call_to_one_number_is_stopped_alone() {
         answered += usize::from(matches!(event.what, What::Answered));
     }
     let stopped = rehearsal.post("/api/v2/stop?number=2025550193", &json!({})).await;
-    assert_eq!(stopped["number"], SILENT, "{stopped}");
+    assert_eq!(stopped, json!({"number": SILENT, "ending": 1}));
     let ended = within(async {
         loop {
             let event = live.recv().await.unwrap();
@@ -292,7 +376,7 @@ async fn the_call_to_one_number_is_stopped_alone() {
     assert_eq!((complete, reason.as_str()), (false, "an operator stopped this call"));
     let store = rehearsal.service.store();
     let other = Called::read("+12025550101").unwrap();
-    assert_eq!(store.running_calls(Some(&other)).await.unwrap(), 1);
+    assert_eq!(store.running_calls(&other).await.unwrap(), 1);
     assert_eq!(rehearsal.api("/api/v2/stop").await["stopped"], false);
     within(rehearsal.end()).await;
 }
@@ -363,6 +447,8 @@ async fn a_scan_that_has_made_all_its_calls_ends_and_says_so() {
     assert_eq!((complete, reason.as_str()), (false, expected));
     let store = rehearsal.service.store();
     assert_eq!(status(store, ScanId(1)).await, (ScanStatus::Failed, expected.to_owned()));
+    let again = makecall(&rehearsal, BUSY).await;
+    assert_eq!(again["message"], format!("{expected}; new=force starts a fresh scan"));
     assert_eq!(rehearsal.carrier.stats().calls, 2);
     within(rehearsal.end()).await;
 }
@@ -455,4 +541,95 @@ async fn the_operator_stops_and_resumes_from_the_command_line() {
     assert_eq!(output.status.code(), Some(1));
     let said = stderr(&output);
     assert!(said.contains("no service answers at") && said.contains("kill -USR1"), "{said}");
+}
+
+/// A call of its own to a number.
+fn call_to(number: &str) -> NewCall {
+    NewCall {
+        uuid: uuid::Uuid::new_v4(),
+        scan: None,
+        number: number.to_owned(),
+        caller_id: None,
+        asked_by: None,
+    }
+}
+
+/// A policy under which so many calls to all numbers may be placed within an hour.
+fn an_hour_of(calls: u32) -> Policy {
+    let mut policy = Policy::default();
+    policy.caps.hour = Some(calls);
+    policy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_calls_are_let_through_on_the_same_counts() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path(), Clock::real()).await.unwrap();
+    let tasks = (0..20).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let (call, policy) = (call_to(&format!("+120255501{n:02}")), an_hour_of(5));
+            let judged = store.clear_call(&call, true, |r, c, now| policy.judge(r, c, now)).await;
+            judged.unwrap().map(|_| ()).map_err(|refusal| refusal.rule)
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut placed = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(()) => placed += 1,
+            Err(rule) => assert_eq!(rule, Rule::Hour),
+        }
+    }
+    assert_eq!(placed, 5);
+    assert_eq!(audit(&store).await.len(), 20);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn minutes_are_counted_begun_and_those_of_calls_that_run_in_full() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Store::open(data.path(), Clock::real()).await.unwrap();
+    let policy = Policy::default();
+    let clear = async |number: &str| {
+        let call = call_to(number);
+        let judged = store.clear_call(&call, true, |r, c, now| policy.judge(r, c, now)).await;
+        judged.unwrap().map(|clearance| (call.uuid, clearance.minutes))
+    };
+    let (first, minutes) = clear("+12025550101").await.unwrap();
+    assert_eq!(minutes, 15);
+    let day = async || store.call_counts("+12025550102", true).await.unwrap().day_minutes;
+    assert_eq!(day().await, 15);
+    // The same number, written otherwise, while the first call is not over.
+    assert_eq!(clear("2025550101").await.unwrap_err().rule, Rule::LineBusy);
+    store.update_call(first, &CallStep::Answered).await.unwrap();
+    let talked = Some(Duration::from_millis(60_001));
+    store.end_call(first, &CallEnd { talked, ..CallEnd::default() }).await.unwrap();
+    assert_eq!(day().await, 2);
+    let (second, _) = clear("+12025550101").await.unwrap();
+    store.end_call(second, &CallEnd::default()).await.unwrap();
+    assert_eq!(day().await, 2, "who does not answer costs nothing");
+    let counts = store.call_counts("12025550101", false).await.unwrap();
+    assert_eq!((counts.number_hour.calls, counts.number_day.calls, counts.hour.calls), (2, 2, 2));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_call_that_a_crash_cut_counts_with_no_more_than_it_was_let_through_for() {
+    let data = tempfile::tempdir().unwrap();
+    // A minute in some milliseconds.
+    let store = Store::open(data.path(), Clock::fast(10_000)).await.unwrap();
+    let mut policy = Policy::default();
+    policy.caps.call_minutes = 1;
+    let call = call_to("+12025550101");
+    let judged = store.clear_call(&call, true, |r, c, now| policy.judge(r, c, now)).await;
+    assert_eq!(judged.unwrap().unwrap().minutes, 1);
+    store.update_call(call.uuid, &CallStep::Answered).await.unwrap();
+    let answered = store.now();
+    while store.now().since(answered) < Duration::from_secs(300) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(store.recover("this").await.unwrap().calls, 1);
+    assert_eq!(store.call_counts("+12025550101", true).await.unwrap().day_minutes, 1);
+    store.close().await;
 }

@@ -62,7 +62,7 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) -> Result<Report, CallFailure> {
     // Before it is cleared: a stop after that must be heard.
-    let (endings, mut at_once) = (shared.gate.endings(), shared.gate.endings());
+    let [endings, mut at_once] = shared.gate.endings();
     let trunk = &shared.settings.trunk;
     let destination = shared.trunk_address().await?;
     let local = shared.sip.local_addr();
@@ -243,11 +243,7 @@ impl Call<'_> {
                     }
                 }
                 ending = self.endings.of(&self.called) => {
-                    self.hang_up(match ending {
-                        Ending::All => "an operator stopped all calls",
-                        Ending::Number(_) => "an operator stopped this call",
-                    })
-                    .await;
+                    self.hang_up(stopped(&ending)).await;
                     self.stopped.get_or_insert(ending);
                 }
                 changed = stop.changed(), if !stopping => {
@@ -268,6 +264,11 @@ impl Call<'_> {
     ) -> Result<Report, CallFailure> {
         let over = self.shared.clock.now();
         self.stream.control.close();
+        // What was ended by force may be over before we heard that it was to end.
+        if let Some(ending) = self.endings.pending(&self.called) {
+            self.hang_up.get_or_insert(stopped(&ending).to_owned());
+            self.stopped.get_or_insert(ending);
+        }
         let recorded = self.recording.finish();
         let report = self.report(&end, over);
         if let End::Failed(failure) = end {
@@ -645,6 +646,14 @@ impl Call<'_> {
 
     fn instant(&self, ms: CallMs) -> Instant {
         self.opened + Duration::from_millis(ms.into())
+    }
+}
+
+/// Why a call is over that an operator ended.
+fn stopped(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::All => "an operator stopped all calls",
+        Ending::Number(_) => "an operator stopped this call",
     }
 }
 

@@ -6,7 +6,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::{
+    Mutex,
+    broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
+    watch,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -39,6 +46,15 @@ pub enum Ending {
     All,
     /// Those to this number.
     Number(Called),
+}
+
+impl Ending {
+    fn is_for(&self, called: &Called) -> bool {
+        match self {
+            Self::All => true,
+            Self::Number(number) => number == called,
+        }
+    }
 }
 
 /// Whether who asks waits until a call may be placed.
@@ -157,22 +173,18 @@ impl Gate {
         self.0.policy.scan_over(usage)
     }
 
-    /// The longest that any call may take, in minutes.
-    pub fn call_minutes(&self) -> u32 {
-        self.0.policy.caps.call_minutes
-    }
-
-    /// Ends all calls and lets none through until [`Gate::resume`]. Returns how many were not over.
+    /// Ends all calls and lets none through until [`Gate::resume`]. Returns how many were up or
+    /// about to be. The calls hear of it before anything is written.
     ///
     /// # Errors
     /// If the state could not be kept for the next start. The calls are ended all the same.
-    pub async fn stop(&self, by: &str) -> Result<u32, StoreError> {
+    pub async fn stop(&self, by: &str) -> Result<usize, StoreError> {
         warn!(by, "All calls are stopped.");
         self.0.stopped.send_replace(true);
         // An error means that no call is up.
-        let _ = self.0.endings.send(Ending::All);
+        let hearing = self.0.endings.send(Ending::All).unwrap_or(0);
         self.keep(by).await?;
-        self.0.store.running_calls(None).await
+        Ok(hearing / Endings::OF_A_CALL)
     }
 
     /// Ends the calls to one number; other calls, and later ones, are not touched. Returns how many
@@ -180,12 +192,13 @@ impl Gate {
     ///
     /// # Errors
     /// If they could not be counted. They are ended all the same.
-    pub async fn stop_number(&self, number: &Called, by: &str) -> Result<u32, StoreError> {
+    pub async fn stop_number(&self, number: &Called, by: &str) -> Result<usize, StoreError> {
         let shown = log::number(number.digits());
         warn!(by, number = %shown, "The number's call is stopped.");
+        let running = self.0.store.running_calls(number).await;
         // An error means that no call is up.
         let _ = self.0.endings.send(Ending::Number(number.clone()));
-        self.0.store.running_calls(Some(number)).await
+        running.map(|calls| calls as usize)
     }
 
     /// Lets calls through again.
@@ -209,9 +222,9 @@ impl Gate {
         self.0.stopped.subscribe()
     }
 
-    /// Hears of endings from now on.
-    pub(super) fn endings(&self) -> Endings {
-        Endings(self.0.endings.subscribe())
+    /// Hears of endings from now on, in both places in which a call listens.
+    pub(super) fn endings(&self) -> [Endings; Endings::OF_A_CALL] {
+        std::array::from_fn(|_| Endings(self.0.endings.subscribe()))
     }
 }
 
@@ -225,15 +238,30 @@ fn needs_day(policy: &Policy) -> bool {
 pub(super) struct Endings(broadcast::Receiver<Ending>);
 
 impl Endings {
+    /// Each call listens twice: in the task that lives it, and beside that.
+    const OF_A_CALL: usize = 2;
+
     /// Completes when the calls to this number are to end.
     pub(super) async fn of(&mut self, called: &Called) -> Ending {
         loop {
             match self.0.recv().await {
-                Ok(Ending::Number(number)) if number != *called => {}
-                Ok(ending) => return ending,
+                Ok(ending) if ending.is_for(called) => return ending,
+                Ok(_) => {}
                 // Better one call too few than one too many.
-                Err(broadcast::error::RecvError::Lagged(_)) => return Ending::All,
-                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                Err(RecvError::Lagged(_)) => return Ending::All,
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+
+    /// What was told already and not heard yet, if it is for this number.
+    pub(super) fn pending(&mut self, called: &Called) -> Option<Ending> {
+        loop {
+            match self.0.try_recv() {
+                Ok(ending) if ending.is_for(called) => return Some(ending),
+                Ok(_) => {}
+                Err(TryRecvError::Lagged(_)) => return Some(Ending::All),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return None,
             }
         }
     }

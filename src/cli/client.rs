@@ -156,10 +156,10 @@ impl Client {
     }
 
     /// Ends all calls, or that of one number, and returns how many were not over.
-    pub(super) fn stop(&self, number: Option<&str>) -> Result<u32, Failure> {
+    pub(super) fn stop(&self, number: Option<&str>) -> Result<usize, Failure> {
         #[derive(Deserialize)]
         struct Stopped {
-            ending: u32,
+            ending: usize,
         }
         let path = "/api/v2/stop";
         let request = self

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     let ending = client.stop(args.number.as_deref())?;
-    let ended = format!("{} ended", count(ending as usize, "call"));
+    let ended = format!("{} ended", count(ending, "call"));
     note(&match &args.number {
         None => format!("All calls are stopped: {ended}. `phoneai stop --resume` lifts it."),
         Some(number) => format!("Stopped the call to {number}: {ended}."),

@@ -16,11 +16,13 @@ pub const MAX_AUDIT: i64 = 10_000_000;
 /// How often it is looked whether lines have to go: once in so many lines.
 const SWEEP_EVERY: i64 = 1_000;
 
-/// Begun minutes of a call `c` that is over; 0 of one that is not. Whole numbers throughout; the
-/// length that was measured counts, and where a crash kept it from being written, the times.
+/// Begun minutes of a call `c` with the line `a` that let it through; 0 of one that is not over.
+/// Whole numbers throughout. The length that was measured counts; where a crash kept it from being
+/// written, the time until the next start, but no more than the call was let through for.
 const BEGUN_MINUTES: &str = "CASE
     WHEN c.answered_at IS NULL OR c.ended_at IS NULL THEN 0
     WHEN c.seconds IS NOT NULL THEN (CAST(c.seconds * 1000 AS BIGINT) + 59999) / 60000
+    WHEN a.minutes < (c.ended_at - c.answered_at + 59999999) / 60000000 THEN a.minutes
     ELSE (c.ended_at - c.answered_at + 59999999) / 60000000 END";
 
 row_id!(
@@ -201,19 +203,10 @@ impl Store {
         usage(&mut tx, scan).await
     }
 
-    /// Calls that are not over, to `number` or to all.
-    pub async fn running_calls(&self, number: Option<&Called>) -> Result<u32, StoreError> {
+    /// Calls to a number that are not over.
+    pub async fn running_calls(&self, number: &Called) -> Result<u32, StoreError> {
         let mut tx = self.begin_read().await?;
-        match number {
-            Some(number) => running(&mut tx, number, self.now()).await,
-            None => {
-                let calls: i64 =
-                    sqlx::query_scalar("SELECT COUNT(*) FROM calls WHERE ended_at IS NULL")
-                        .fetch_one(&mut *tx)
-                        .await?;
-                Ok(u32::try_from(calls).unwrap_or(u32::MAX))
-            }
-        }
+        running(&mut tx, number, self.now()).await
     }
 }
 
@@ -336,7 +329,8 @@ async fn running(tx: &mut Write, called: &Called, now: Time) -> Result<u32, Stor
 async fn usage(tx: &mut Write, scan: ScanId) -> Result<Usage, StoreError> {
     let query = format!(
         "SELECT COUNT(*) AS calls, CAST(SUM({BEGUN_MINUTES}) AS BIGINT) AS minutes
-         FROM calls c WHERE c.scan_id = $1"
+         FROM calls c LEFT JOIN audit a ON a.call_uuid = c.uuid AND a.verdict = 'placed'
+         WHERE c.scan_id = $1"
     );
     let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(scan.0).fetch_one(&mut **tx).await?;
     let minutes: Option<i64> = row.try_get("minutes")?;

@@ -54,6 +54,11 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
         asked_by: Some(call.who()?.user),
     };
     let answer = call.api.store().request_crawl(request).await?;
+    if let CrawlAnswer::Queued { scan, .. } = &answer
+        && let Some(over) = call.api.gate().scan_over(call.api.store().scan_usage(*scan).await?)
+    {
+        return Ok(fail(&format!("{over}; new=force starts a fresh scan")));
+    }
     let switch = &call.api.0.switch;
     Ok(match answer {
         CrawlAnswer::CompletedAlready => fail("crawl is completed already"),
