@@ -15,3 +15,4 @@ pub mod service;
 pub mod simulator;
 pub mod speech;
 pub mod store;
+pub mod takeover;

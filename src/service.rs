@@ -22,7 +22,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tracing::{info, warn};
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, Options, Parts},
     calls::{
         self, LineSettings, Lines,
         desk::{Desk, PlainCalls},
@@ -195,8 +195,17 @@ pub async fn start(
     let client = http_client(config.webhooks.policy(), config.webhooks.timeout_seconds)?;
     // Real time: receivers and carriers live in it, however fast the calls' clock runs.
     let carrier = carrier_desk.start(client, Clock::real(), stopping.clone()).await?;
-    let api =
-        Api::with_carrier(store.clone(), Arc::new(desk), live.clone(), carrier_desk, gate.clone());
+    let api = Api::of(Parts {
+        store: store.clone(),
+        switch: Arc::new(desk),
+        live: live.clone(),
+        carrier: carrier_desk,
+        gate: gate.clone(),
+        options: Options {
+            refuse_completed_menu: config.api.refuse_completed_menu,
+            expose_sip_passwords: config.api.expose_sip_passwords,
+        },
+    });
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");
     Ok(Running {

@@ -12,7 +12,7 @@ use super::{
     trunk::{Dialled, Readiness},
 };
 use crate::{
-    api::{CallRequest, DialError, Switch},
+    api::{CallRequest, ConnectRequest, DialError, Switch},
     crawl::scheduler::Waker,
     speech::CallMs,
     store::CallEnd,
@@ -63,6 +63,11 @@ impl Switch for Desk {
 
     fn wake(&self) {
         self.waker.wake();
+    }
+
+    fn connect(&self, _request: ConnectRequest) -> Result<Uuid, DialError> {
+        // Nobody can be connected yet: two calls are joined when there are extensions.
+        Err(DialError::NotReady)
     }
 
     fn dial(&self, request: CallRequest) -> Result<Uuid, DialError> {

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod crawl;
 mod demo;
+mod import;
 mod model;
 mod opt_out;
 mod options;
@@ -24,6 +25,7 @@ mod stop;
 mod token;
 mod transcribe;
 mod tree;
+mod user;
 mod view;
 mod watch;
 
@@ -78,6 +80,9 @@ enum Command {
     Model(model::Command),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    User(user::Command),
+    Import(import::Args),
     Simulate(simulate::Args),
     #[command(subcommand)]
     Sip(sip::Command),
@@ -109,6 +114,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command, &mut out),
         Command::Model(command) => model::run(&command),
         Command::Token(command) => token::run(&command, &mut out),
+        Command::User(command) => user::run(&command, &mut out),
+        Command::Import(args) => import::run(&args, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
         Command::Sip(command) => sip::run(&command, &mut out),
     };

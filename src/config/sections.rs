@@ -22,17 +22,30 @@ use crate::{
 pub struct Api {
     /// Address and TCP port to listen on; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// Whether `makecall_submenu` refuses menus in which nothing is left to explore.
+    pub refuse_completed_menu: bool,
+    /// Whether the API tells the passwords of extensions.
+    pub expose_sip_passwords: bool,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            refuse_completed_menu: false,
+            expose_sip_passwords: true,
+        }
     }
 }
 
 impl Api {
     pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
-        Self { listen: s.read("listen", Self::default().listen) }
+        let default = Self::default();
+        Self {
+            listen: s.read("listen", default.listen),
+            refuse_completed_menu: s.read("refuse_completed_menu", default.refuse_completed_menu),
+            expose_sip_passwords: s.read("expose_sip_passwords", default.expose_sip_passwords),
+        }
     }
 }
 

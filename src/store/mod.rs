@@ -70,13 +70,16 @@ pub use self::{
     error::StoreError,
     extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
     halt::Halt,
-    import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
+    import::{
+        Import, OldDid, OldDomain, OldExtension, OldIncoming, OldKey, OldMenu, OldNumber,
+        OldProvider, OldScan, OldSipUser, OldSms, OldUser,
+    },
     opt_outs::{MAX_OPT_OUTS, OptOut},
     purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
-    read::{KeyRow, MenuRow, MenuText, NumberRow, ScanFilter, ScanRow, ScanTree},
+    read::{KeyRow, MenuRow, MenuText, NumberOfMenu, NumberRow, ScanFilter, ScanRow, ScanTree},
     sms::{
         IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
         TakenIncoming,
