@@ -32,13 +32,14 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["serve"],
     &["demo"],
     &["crawl"],
     &["call"],
     &["tree"],
     &["transcribe"],
+    &["analyse"],
     &["options"],
     &["config", "check"],
     &["config", "show"],
@@ -322,4 +323,70 @@ fn a_tree_that_is_not_there_is_a_failure_that_makes_no_directory() {
     let output = run(&["tree", "+12025550123", "--data", data]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("has no tree of +12025550123"));
+}
+
+fn recording(name: &str) -> String {
+    format!("{}/tests/data/speech/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn analyse_writes_a_timeline_and_who_answered_as_json_lines() {
+    let file = recording("menu.wav");
+    let output = run(&["analyse", "--no-words", &file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (summary, stretches) = lines.split_last().unwrap();
+    let what: Vec<&str> = stretches.iter().map(|s| s["what"].as_str().unwrap()).collect();
+    assert!(what.contains(&"speech"), "{text}");
+    assert!(stretches.iter().all(|s| s["file"] == file.as_str() && s["text"].is_null()));
+    let ends = stretches.iter().fold(0, |at, stretch| {
+        assert_eq!(stretch["from_ms"], at, "{text}");
+        stretch["to_ms"].as_u64().unwrap()
+    });
+    assert_eq!(summary["duration_ms"], ends);
+    assert_eq!((&summary["answered_by"], &summary["evidence"]), (&"menu".into(), &"rhythm".into()));
+}
+
+#[test]
+fn analyse_draws_a_picture_of_one_file_and_says_so_when_there_are_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = dir.path().join("plot.png");
+    let (file, plot) = (recording("menu.wav"), picture.to_str().unwrap());
+    let output = run(&["analyse", "--no-words", "--plot", plot, &file]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG\r\n\x1a\n"));
+
+    let both = run(&["analyse", "--no-words", "--plot", plot, &file, &file]);
+    assert_eq!(both.status.code(), Some(2));
+    assert!(stderr(&both).contains("name only one FILE.wav"));
+    let nowhere = run(&["analyse", "--no-words", "--plot", "/nonexistent/a.png", &file]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(stderr(&nowhere).contains("/nonexistent/a.png"), "{}", stderr(&nowhere));
+}
+
+#[test]
+fn analyse_goes_on_after_a_file_that_it_cannot_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let rubbish = write(dir.path(), "rubbish.wav", "no recording");
+    let file = recording("account.wav");
+    let output = run(&["analyse", "--no-words", &rubbish, "/nonexistent/b.wav", &file]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("rubbish.wav: is no WAV file"), "{said}");
+    assert!(said.contains("b.wav") && said.contains("2 of 3 files failed"), "{said}");
+    assert!(stdout(&output).lines().all(|line| line.contains("account.wav")));
+}
+
+#[test]
+fn analyse_goes_on_without_words_when_the_model_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().to_str().unwrap();
+    let file = recording("account.wav");
+    let output =
+        phoneai(&["analyse", &file]).env("PHONEAI_SPEECH_MODEL_DIR", empty).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("phoneai model fetch"), "{}", stderr(&output));
+    assert!(stdout(&output).lines().count() >= 2);
 }

@@ -51,6 +51,21 @@ pub enum Party {
     Silence,
 }
 
+impl Party {
+    /// A short name in lower case, as it is stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Menu => "menu",
+            Self::Person => "person",
+            Self::Voicemail => "voicemail",
+            Self::Fax => "fax",
+            Self::Announcement => "announcement",
+            Self::Busy => "busy",
+            Self::Silence => "silence",
+        }
+    }
+}
+
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +76,17 @@ pub enum Evidence {
     Words,
     /// How long it was talked and waited.
     Rhythm,
+}
+
+impl Evidence {
+    /// A short name in lower case, as it is stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tone => "tone",
+            Self::Words => "words",
+            Self::Rhythm => "rhythm",
+        }
+    }
 }
 
 /// Who answered, and when that was sure.

@@ -15,6 +15,7 @@ use resampler::{Attenuation, Latency, ResamplerFir};
 
 use super::output::Failure;
 use crate::{
+    api::password,
     config::{self, Config, HostPort, Secret},
     crawl::{
         menu_text::{self, Understanding},
@@ -28,11 +29,11 @@ use crate::{
         truth::Truth,
     },
     speech::{
-        Transcript, Word,
+        CallMs, SpeechEvent, Transcript, Word,
         local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
     },
-    store::{Store, StoreError},
+    store::{Import, Store, StoreError},
 };
 
 /// The running service.
@@ -56,6 +57,13 @@ impl Service {
         self.0.api_addr()
     }
 
+    /// Ends all calls and lets none through until that is lifted; failures are told to the log.
+    pub(super) async fn stop_calls(&self, by: &str) {
+        if let Err(error) = self.0.gate().stop(by).await {
+            tracing::error!(%error, "Calls are stopped, but a restart would not know of it.");
+        }
+    }
+
     /// Hangs up all calls and ends.
     pub(super) async fn shutdown(self) {
         self.0.shutdown().await;
@@ -72,6 +80,47 @@ pub(super) async fn create_token(
     let token = store.create_token(name, admin).await.map_err(Failure::failed)?;
     store.close().await;
     Ok(Secret::new(token))
+}
+
+/// Makes a user who can log in, or changes one who is there. Returns the password that was made, if
+/// none was given.
+pub(super) async fn add_user(
+    data: &Path,
+    name: &str,
+    admin: bool,
+    given: Option<Secret<String>>,
+) -> Result<Option<Secret<String>>, Failure> {
+    let store = Store::join(data, Clock::real()).await.map_err(Failure::failed)?;
+    let made = match given {
+        Some(_) => None,
+        None => Some(Secret::new(uuid::Uuid::new_v4().simple().to_string())),
+    };
+    let password = given.or_else(|| made.clone()).unwrap_or_default();
+    let hash = password::hash(&password)
+        .map_err(|e| Failure::Failed(format!("the password cannot be hashed: {e}")))?;
+    if !store.set_password(name, &hash).await.map_err(Failure::failed)? {
+        store.create_user(name, "", admin).await.map_err(Failure::failed)?;
+        store.set_password(name, &hash).await.map_err(Failure::failed)?;
+    }
+    if admin {
+        store.make_admin(name).await.map_err(Failure::failed)?;
+    }
+    store.close().await;
+    Ok(made)
+}
+
+/// Takes rows over into the data directory, which must be new.
+pub(super) async fn import(data: &Path, import: &Import) -> Result<(), Failure> {
+    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    if !store.users().await.map_err(Failure::failed)?.is_empty() {
+        return Err(Failure::Failed(format!(
+            "{} is in use already: take the old service's rows over into a new data directory",
+            data.display()
+        )));
+    }
+    store.import(import).await.map_err(Failure::failed)?;
+    store.close().await;
+    Ok(())
 }
 
 /// The newest tree of a number in the data directory; `None` if nothing was heard there.
@@ -177,15 +226,47 @@ impl Recogniser {
         Ok(Self { model: load_model(speech)?, settings: local_settings(speech) })
     }
 
-    /// Recognises a whole WAV file: one transcript for each stretch of speech.
-    pub(super) fn transcribe(&self, file: &Path) -> Result<Vec<Transcript>, Failure> {
-        let audio = wav::read(file).map_err(Failure::failed)?;
-        let samples = match audio.sample_rate {
-            16_000 => halve_rate(&audio.mono()),
-            _ => audio.mono(),
-        };
-        local::transcribe(&self.model, &self.settings, &samples).map_err(Failure::failed)
+    /// The words of a recording from [`read_recording`].
+    pub(super) fn words(&self, samples: &[i16]) -> Result<Vec<Word>, Failure> {
+        let transcripts = local::transcribe(&self.model, &self.settings, samples);
+        let transcripts = transcripts.map_err(Failure::failed)?;
+        Ok(transcripts.into_iter().flat_map(|transcript| transcript.words).collect())
     }
+
+    /// What a call with this sound would have been told in its first seconds, and when.
+    pub(super) fn listen(&self, samples: &[i16]) -> Result<Vec<(CallMs, SpeechEvent)>, Failure> {
+        let samples = samples.get(..GREETING_SAMPLES).unwrap_or(samples);
+        local::listen(&self.model, &self.settings, samples).map_err(Failure::failed)
+    }
+}
+
+/// Who answered shows in the first half minute, ringback included.
+const GREETING_SAMPLES: usize = 30 * 8000;
+
+/// What is taken of a recording with two channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Channel {
+    /// The mean of both
+    Both,
+    /// The first: what was heard, in recordings of calls
+    Left,
+    /// The second: what was sent
+    Right,
+}
+
+/// Reads a WAV file as linear samples at 8000 Hz. A file with one channel has it on every side.
+pub(super) fn read_recording(file: &Path, channel: Channel) -> Result<Vec<i16>, Failure> {
+    let audio = wav::read(file).map_err(Failure::failed)?;
+    let one = match channel {
+        Channel::Both => None,
+        Channel::Left => audio.channels.first(),
+        Channel::Right => audio.channels.last(),
+    };
+    let samples = one.cloned().unwrap_or_else(|| audio.mono());
+    Ok(match audio.sample_rate {
+        16_000 => halve_rate(&samples),
+        _ => samples,
+    })
 }
 
 /// 16 kHz to 8 kHz, the rate of the telephone. Sample `n` lies at the time of input sample `2 n`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{
     ConfigFile, model,
     output::{Failure, Output, printable},
-    parts::Recogniser,
+    parts::{self, Channel, Recogniser},
 };
 use crate::speech::{CallMs, Word};
 
@@ -32,7 +32,7 @@ pub(super) struct Args {
 struct Line<'a> {
     file: String,
     text: String,
-    words: Vec<&'a Word>,
+    words: &'a [Word],
 }
 
 /// Runs the command.
@@ -42,8 +42,8 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
     let recogniser = Recogniser::load(&speech)?;
     let mut failed = 0;
     for file in &args.files {
-        let transcripts = match recogniser.transcribe(file) {
-            Ok(transcripts) => transcripts,
+        let samples = match parts::read_recording(file, Channel::Both) {
+            Ok(samples) => samples,
             Err(Failure::Failed(why)) => {
                 failed += 1;
                 super::output::complain(&why);
@@ -51,9 +51,9 @@ pub(super) fn run(args: &Args, out: &mut Output) -> Result<(), Failure> {
             }
             Err(other) => return Err(other),
         };
-        let words: Vec<&Word> = transcripts.iter().flat_map(|t| &t.words).collect();
+        let words = recogniser.words(&samples)?;
         let texts: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
-        let line = Line { file: file.display().to_string(), text: texts.join(" "), words };
+        let line = Line { file: file.display().to_string(), text: texts.join(" "), words: &words };
         if args.json {
             out.line(&serde_json::to_string(&line).map_err(Failure::failed)?)?;
         } else {
@@ -77,7 +77,7 @@ fn readable(line: &Line<'_>, with_name: bool) -> String {
     if line.words.is_empty() {
         text.push_str("(no words)\n");
     }
-    for word in &line.words {
+    for word in line.words {
         text.push_str(&format!(
             "{:>9} {:>9}  {:>4.2}  {}\n",
             seconds(word.start_ms),
@@ -101,14 +101,14 @@ mod tests {
     fn words_are_a_table_for_people_and_an_object_for_machines() {
         let word =
             Word { text: "sales".to_owned(), start_ms: 1_020, end_ms: 1_500, confidence: 0.5 };
-        let line = Line { file: "a.wav".to_owned(), text: "sales".to_owned(), words: vec![&word] };
+        let line = Line { file: "a.wav".to_owned(), text: "sales".to_owned(), words: &[word] };
         assert_eq!(readable(&line, true), "a.wav\n    1.020     1.500  0.50  sales\n");
         assert_eq!(
             serde_json::to_string(&line).unwrap(),
             "{\"file\":\"a.wav\",\"text\":\"sales\",\"words\":[{\"text\":\"sales\",\
              \"start_ms\":1020,\"end_ms\":1500,\"confidence\":0.5}]}"
         );
-        let nothing = Line { file: String::new(), text: String::new(), words: Vec::new() };
+        let nothing = Line { file: String::new(), text: String::new(), words: &[] };
         assert_eq!(readable(&nothing, false), "(no words)\n");
     }
 }

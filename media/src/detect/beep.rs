@@ -37,6 +37,9 @@ const CADENCE_MS: u32 = 1300;
 /// After a burst, another one within this time makes both no beep.
 const ALONE_MS: u32 = 1000;
 
+/// Frames in a row of sound that is no tone: in one, a tone may begin or fade.
+const OTHER_FRAMES: u32 = 2;
+
 /// CNG.
 const CNG_HZ: f32 = 1100.0;
 const CNG_OFF_HZ: f32 = 38.0;
@@ -49,8 +52,12 @@ pub struct BeepDetector {
     waiting: Option<Waiting>,
     last_end: Option<StreamMs>,
     last_cng: Option<Burst>,
-    /// The last frame with sound that was no tone.
+    /// Frames in a row with sound that is no tone.
+    other_frames: u32,
+    /// The last frame with sound that was no tone, before the burst that sounds.
     last_other: Option<StreamMs>,
+    /// The last such frame within or just behind the burst that sounds.
+    other_behind: Option<StreamMs>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +76,16 @@ impl BeepDetector {
         in_cadence: bool,
         last_key: Option<StreamMs>,
     ) -> Option<SoundEvent> {
+        let other = frame.dbov > FAINTEST_DBOV && frame.tone.is_none();
+        self.other_frames = if other { self.other_frames + 1 } else { 0 };
+        if self.other_frames >= OTHER_FRAMES {
+            match burst {
+                BurstState::None => self.last_other = Some(frame.at_ms),
+                BurstState::Sounding(_) | BurstState::Over(_) => {
+                    self.other_behind = Some(frame.at_ms);
+                }
+            }
+        }
         let event = match burst {
             BurstState::Over(burst) => {
                 let cng = self.calling(burst);
@@ -78,7 +95,15 @@ impl BeepDetector {
                 let short = burst.length_ms() < SHORT_MS;
                 let from_silence =
                     self.last_other.is_none_or(|at| burst.from_ms.saturating_sub(at) >= 80);
-                self.last_end = Some(burst.to_ms);
+                // A vowel that holds its pitch comes from other sound or passes into it. It is no
+                // note of a melody, and says nothing against a beep behind the greeting.
+                let other_behind = self.other_behind.take();
+                let is_vowel =
+                    other_behind.is_some_and(|at| at >= burst.to_ms) || (short && !from_silence);
+                self.last_other = other_behind.or(self.last_other);
+                if is_beep(burst) && !is_vowel {
+                    self.last_end = Some(burst.to_ms);
+                }
                 let beep = is_beep(burst) && alone && !key && (from_silence || !short);
                 self.waiting = beep.then_some(Waiting { burst: *burst, quiet_ms: QUIET_MS });
                 if let Some(waiting) = &mut self.waiting
@@ -94,9 +119,6 @@ impl BeepDetector {
             }
             BurstState::None => None,
         };
-        if frame.dbov > FAINTEST_DBOV && frame.tone.is_none() {
-            self.last_other = Some(frame.at_ms);
-        }
         if event.is_some() || in_cadence {
             self.waiting = None;
             return event;

@@ -232,6 +232,31 @@ fn a_recording_is_told_apart_into_tones_and_the_rest() {
     assert!([(a, 300), (b, 1300), (c, 1600), (d, 2100)].iter().all(|(x, y)| x.abs_diff(*y) <= 40));
 }
 
+#[test]
+fn a_beep_soon_after_a_greeting_is_heard() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../sample_audio");
+    let mut tried = 0;
+    for name in ["cedar_clinic/main", "maple_library/main", "oak_hotel/book", "pine_auto/main"] {
+        let path = std::path::PathBuf::from(format!("{root}/{name}.wav"));
+        let Ok(audio) = crate::wav::read(&path) else { continue };
+        tried += 1;
+        for pause in [250, 500, 800] {
+            for length in [150, 400, 1000] {
+                let beep = synthesise(
+                    &[Piece(&[], pause), Piece(&[(1000.0, L)], length), Piece(&[], 500)],
+                    -60.0,
+                );
+                let begun = heard(&[audio.mono(), beep].concat());
+                let [SoundEvent { sound: Sound::Beep { hz }, .. }] = begun[..] else {
+                    panic!("{name}, {length} ms after {pause} ms: {begun:?}")
+                };
+                assert!((hz - 1000.0).abs() < 10.0);
+            }
+        }
+    }
+    assert!(tried >= 3);
+}
+
 /// No prompt of the sample menus has a tone in it.
 #[test]
 fn speech_of_the_sample_menus_is_no_tone() {
