@@ -11,11 +11,18 @@ use rand::Rng;
 
 use super::{
     Options,
-    sounds::{RINGBACKS, cadence, dice, mixed, music, noise},
+    sounds::{cadence, dice, mixed, music, noise},
 };
 
 /// Milliseconds of one sound before the next follows.
 const SCENE_MS: usize = 30_000;
+
+/// The ringing of three plans.
+const RINGBACKS: [&[(&[f32], usize, usize)]; 3] = [
+    &[(&[440.0, 480.0], 2000, 4000)],
+    &[(&[400.0, 450.0], 400, 200), (&[400.0, 450.0], 400, 2000)],
+    &[(&[425.0], 1000, 4000)],
+];
 
 /// Makes a scene of the kind, by its seed.
 type Scene = fn(u64) -> Vec<i16>;

@@ -2,7 +2,7 @@
 //! where each word does. Put together: each word is spoken by itself, trimmed to its sound, and put
 //! behind the others with a short pause.
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{error::Error, path::Path, process::Command, sync::Arc};
 
 use phoneai::speech::{Word, local::transcribe};
 use phoneai_whisper::Whisper;
@@ -128,11 +128,11 @@ fn spoken(voice: &str, sentence: &str, directory: &Path) -> Result<Option<Known>
     if voice.contains(':') {
         return Ok(None);
     }
-    let mut sounds = voices::sounds(voice, sentence)?.into_iter().filter(|s| s.name != "pau");
+    let mut sounds = sounds_of(voice, sentence)?.into_iter().filter(|s| s.name != "pau");
     let mut truth = Vec::new();
     for word in sentence.split(' ') {
         let mut place: Option<(u32, u32)> = None;
-        for expected in voices::sounds(voice, word)?.iter().filter(|s| s.name != "pau") {
+        for expected in sounds_of(voice, word)?.iter().filter(|s| s.name != "pau") {
             let Some(sound) = sounds.next().filter(|sound| sound.name == expected.name) else {
                 return Ok(None);
             };
@@ -155,7 +155,7 @@ fn put_together(
     for word in sentence.split(' ') {
         let said = voices::say(voice, word, directory)?;
         let from = samples.len() / 8;
-        samples.extend_from_slice(voices::trimmed(&said));
+        samples.extend_from_slice(trimmed(&said));
         truth.push((from as u32, (samples.len() / 8) as u32));
         samples.resize(samples.len() + 8 * dice.random_range(PAUSE_MS), 0);
     }
@@ -203,4 +203,45 @@ fn find(
         }
     }
     Ok(())
+}
+
+/// A sound of speech as the voice names it.
+struct SpokenSound {
+    /// Its name; `pau` is silence.
+    name: String,
+    /// Where it begins.
+    from_ms: u32,
+    /// Where it ends.
+    to_ms: u32,
+}
+
+/// The sounds of which a voice of flite makes a text, and where they are in what [`voices::say`] gives.
+fn sounds_of(voice: &str, text: &str) -> Result<Vec<SpokenSound>, Box<dyn Error>> {
+    let mut flite = Command::new("flite");
+    let output = flite.args(["-psdur", "-voice", voice, "-t", text, "-o", "none"]).output()?;
+    let mut from_ms = 0;
+    let mut sounds = Vec::new();
+    for field in String::from_utf8(output.stdout)?.split_whitespace() {
+        let (name, end) = field.split_once(':').ok_or("flite did not say where a sound ends")?;
+        let to_ms = (end.parse::<f32>()? * 1000.0) as u32;
+        sounds.push(SpokenSound { name: name.to_owned(), from_ms, to_ms });
+        from_ms = to_ms;
+    }
+    Ok(sounds)
+}
+
+/// A recording without the silence at its ends: from the first to the last 10 ms that are within
+/// 35 dB of the loudest.
+fn trimmed(samples: &[i16]) -> &[i16] {
+    const STEP: usize = 80;
+    let energy = |part: &[i16]| part.iter().map(|s| f32::from(*s).powi(2)).sum::<f32>();
+    let energies: Vec<f32> = samples.chunks(STEP).map(energy).collect();
+    let loudest = energies.iter().copied().fold(0.0, f32::max);
+    let loud = |energy: &f32| *energy > loudest * 10f32.powf(-3.5);
+    let (Some(first), Some(last)) =
+        (energies.iter().position(loud), energies.iter().rposition(loud))
+    else {
+        return &[];
+    };
+    &samples[first * STEP..((last + 1) * STEP).min(samples.len())]
 }

@@ -39,13 +39,6 @@ pub fn cadence(parts: &[(&[f32], usize, usize)], dbov: f32, ms: usize) -> Vec<i1
     samples
 }
 
-/// The ringing of three plans.
-pub const RINGBACKS: [&[(&[f32], usize, usize)]; 3] = [
-    &[(&[440.0, 480.0], 2000, 4000)],
-    &[(&[400.0, 450.0], 400, 200), (&[400.0, 450.0], 400, 2000)],
-    &[(&[425.0], 1000, 4000)],
-];
-
 /// White noise, or with `colour` above 0 noise whose high tones are softer.
 pub fn noise(dbov: f32, colour: f32, ms: usize) -> Vec<i16> {
     let mut white = vec![0; ms * PER_MS];
