@@ -22,16 +22,18 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tracing::{info, warn};
 
 use crate::{
-    api::{self, Api},
+    api::{self, Api, Options, Parts},
     calls::{
         self, LineSettings, Lines,
         desk::{Desk, PlainCalls},
+        gate::Gate,
         live::Live,
         recording::Shelf,
         trunk::{self, Readiness},
     },
     carrier::{
-        Carrier, Desk as CarrierDesk, DeskSettings, DeskTasks, Flowroute, FlowrouteSettings, Gate,
+        Carrier, Desk as CarrierDesk, DeskSettings, DeskTasks, Flowroute, FlowrouteSettings,
+        Gate as WebhookGate,
     },
     config::{CarrierName, Config, FLOWROUTE, Secret, Trunk},
     crawl::{
@@ -108,6 +110,7 @@ pub struct Running {
     api_addr: SocketAddr,
     sip_addr: SocketAddr,
     store: Store,
+    gate: Gate,
     live: Live,
     sip: udp::Handle,
     stop: watch::Sender<bool>,
@@ -156,6 +159,7 @@ pub async fn start(
     drop(inlets);
     let media = MediaThreads::start(MEDIA_THREADS, clock)?;
 
+    let gate = Gate::open(config.policy(), store.clone()).await?;
     let live = Live::new();
     let (stop, stopping) = watch::channel(false);
     let waker = Waker::default();
@@ -166,7 +170,7 @@ pub async fn start(
     let lines = config.trunk.clone().map(|trunk| {
         let settings = line_settings(&config, trunk);
         let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
-        Lines::new(settings, sip, media, engine, store, recordings, live, clock)
+        Lines::new(settings, sip, media, engine, store, gate.clone(), recordings, live, clock)
     });
     let (registration, readiness) = match &config.trunk {
         Some(trunk) if trunk.register => {
@@ -191,13 +195,24 @@ pub async fn start(
     let client = http_client(config.webhooks.policy(), config.webhooks.timeout_seconds)?;
     // Real time: receivers and carriers live in it, however fast the calls' clock runs.
     let carrier = carrier_desk.start(client, Clock::real(), stopping.clone()).await?;
-    let api = Api::with_carrier(store.clone(), Arc::new(desk), live.clone(), carrier_desk);
+    let api = Api::of(Parts {
+        store: store.clone(),
+        switch: Arc::new(desk),
+        live: live.clone(),
+        carrier: carrier_desk,
+        gate: gate.clone(),
+        options: Options {
+            refuse_completed_menu: config.api.refuse_completed_menu,
+            expose_sip_passwords: config.api.expose_sip_passwords,
+        },
+    });
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
     info!(api = %api_addr, sip = %sip_addr, "The service is up.");
     Ok(Running {
         api_addr,
         sip_addr,
         store,
+        gate,
         live,
         sip,
         stop,
@@ -224,6 +239,11 @@ impl Running {
     /// The database.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The gate through which calls go, with its kill switch.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// What is going on.
@@ -378,7 +398,7 @@ fn carrier_desk(config: &Config, store: Store) -> Result<CarrierDesk, StartError
         sms_from: config.carrier.sms_from.clone(),
         route: config.carrier.number_route.clone(),
         signing_key: config.webhooks.signing_key.clone(),
-        gate: Gate {
+        gate: WebhookGate {
             sources: config.carrier.webhook_sources.clone(),
             key: config.carrier.webhook_key.clone(),
         },
@@ -415,6 +435,8 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             no_speech_ms: crawl.no_speech_ms,
             max_depth: crawl.max_depth,
             max_call_ms: crawl.max_call_seconds.saturating_mul(1000),
+            max_tries: crawl.max_tries,
+            max_presses: crawl.max_presses,
             ..Limits::default()
         },
         backoff: Backoff {

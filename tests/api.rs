@@ -332,14 +332,21 @@ async fn makecall_refuses_what_is_no_number_and_does_nothing() {
         let body = json!({"status": "fail", "message": message, "fs_output": ""}).to_string();
         check(&answer, 200, "Accept, Cookie", &body);
     }
-    let long = format!("/api/makecall/?number=1&business_name={}", "x".repeat(256));
-    assert_eq!(bench.get(&long).await.json()["status"], "fail");
     assert_eq!(bench.store.scans(&ScanFilter::default(), 9, 0).await.unwrap().0, 0);
     assert_eq!(bench.switch.wakes.load(Ordering::SeqCst), 0);
     let fine = "/api/makecall/?number=%2B12025550100&caller_id=12025550199&business_name=Zo%C3%AB";
     assert_eq!(bench.get(fine).await.json()["status"], "success");
     let row = bench.store.number("+12025550100").await.unwrap().unwrap();
     assert_eq!(row.business_name.as_deref(), Some("Zoë"));
+}
+
+#[tokio::test]
+async fn makecall_takes_a_business_name_of_any_length_and_keeps_no_nul() {
+    let bench = Bench::new().await;
+    let long = format!("/api/makecall/?number=1&business_name=%00{}", "x".repeat(300));
+    assert_eq!(bench.get(&long).await.json()["status"], "success");
+    let row = bench.store.number("1").await.unwrap().unwrap();
+    assert_eq!(row.business_name, Some(format!("\u{fffd}{}", "x".repeat(300))));
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod api_support;
 
 use api_support::{Answer, Bench};
 use axum::{body::Body, http::Request};
+use std::sync::atomic::Ordering;
+
 use serde_json::{Value, json};
 
 const JSON: &str = "application/json";
@@ -246,7 +248,20 @@ async fn a_menu_is_called_only_with_somebody_to_connect() {
         let query = format!("id=1&forwarding_number={number}");
         assert!(message(&query).await.starts_with("forwarding_number must be"), "{number}");
     }
+    bench.switch.away.store(true, Ordering::SeqCst);
     assert_eq!(message("id=%201%20&forwarding_number=1").await, "Switch Connection error");
+    bench.switch.away.store(false, Ordering::SeqCst);
+    let path = "/api/makecall_submenu/?id=1&forwarding_number=12025550123";
+    let called = bench.get(path).await.json();
+    assert_eq!(
+        (&called["status"], &called["dial_number"]),
+        (&json!("success"), &json!(api_support::NUMBER))
+    );
+    let asked = bench.switch.connected.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1);
+    assert_eq!((asked[0].menu.0, asked[0].forwarding_number.as_str()), (1, "12025550123"));
+    assert_eq!(bench.ask("HEAD", path, &[]).await.status.as_u16(), 200);
+    assert_eq!(bench.switch.connected.lock().unwrap().len(), 1, "HEAD calls nobody");
 }
 
 #[tokio::test]

@@ -470,6 +470,7 @@ async fn rows_of_an_older_service_keep_their_ids_and_what_they_say() {
         r#"[{"transcript":"press one ","confidence":0.5,"timestamps":[["press",7.8,8.07]]}]"#;
     let import = Import {
         users: vec![OldUser {
+            email: String::new(),
             id: 4,
             name: "ann".to_owned(),
             is_admin: true,
@@ -492,6 +493,7 @@ async fn rows_of_an_older_service_keep_their_ids_and_what_they_say() {
             menu(71, None, None, vec![]),
             menu(72, None, Some("not json"), vec![key(Some("9"), Some(70))]),
         ],
+        ..Import::default()
     };
     store.import(&import).await.unwrap();
 

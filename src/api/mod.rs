@@ -5,21 +5,26 @@
 //! a router.
 
 mod auth;
+mod html;
+mod login;
+pub(crate) mod password;
 mod server;
 mod v1;
 pub mod v2;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, routing::any};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
+use self::password::Doorkeeper;
 pub use self::server::serve;
 use crate::{
-    calls::live::Live,
+    calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings},
-    store::{Store, UserId},
+    policy::Policy,
+    store::{MenuId, Store, UserId},
 };
 
 /// What the API asks of the part that places calls.
@@ -29,6 +34,9 @@ pub trait Switch: Send + Sync {
 
     /// A scan became due; the scheduler looks at the database again.
     fn wake(&self);
+
+    /// Calls the number of a menu, presses the way to it, and connects a person there.
+    fn connect(&self, request: ConnectRequest) -> Result<Uuid, DialError>;
 
     /// Places one call that serves no scan, and returns its id at once; what becomes of it is told
     /// by [`Live`] and kept in its record.
@@ -42,6 +50,19 @@ pub struct CallRequest {
     pub number: String,
     /// From which number; `None` means the configured one.
     pub caller_id: Option<String>,
+    /// Who asks.
+    pub asked_by: UserId,
+}
+
+/// A wish to be led to a menu and spoken to there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectRequest {
+    /// The number of the menu.
+    pub number: String,
+    /// The menu.
+    pub menu: MenuId,
+    /// Who is connected: a number, or the name of an extension.
+    pub forwarding_number: String,
     /// Who asks.
     pub asked_by: UserId,
 }
@@ -60,8 +81,39 @@ pub enum DialError {
     Refused(String),
 }
 
+/// What an operator may choose of the old API's behaviour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `makecall_submenu` refuses menus in which nothing is left to explore.
+    pub refuse_completed_menu: bool,
+    /// The passwords of extensions are told to who may see the extensions.
+    pub expose_sip_passwords: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { refuse_completed_menu: false, expose_sip_passwords: true }
+    }
+}
+
 /// Watchers of live events at a time; each holds a connection for as long as it likes.
 const MAX_WATCHERS: usize = 256;
+
+/// What the API stands on.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// What places calls.
+    pub switch: Arc<dyn Switch>,
+    /// What happens now.
+    pub live: Live,
+    /// Messages and numbers.
+    pub carrier: Desk,
+    /// Which calls may be placed.
+    pub gate: Gate,
+    /// What the operator chose.
+    pub options: Options,
+}
 
 /// Everything that a request may need; copies share it.
 #[derive(Clone)]
@@ -73,34 +125,50 @@ struct Inner {
     live: Live,
     /// Messages and numbers.
     carrier: Desk,
+    options: Options,
+    gate: Gate,
     watchers: Arc<Semaphore>,
+    doorkeeper: Doorkeeper,
     /// True when the service ends: streams that never end by themselves end then.
     closing: watch::Sender<bool>,
 }
 
 impl Api {
     /// The API on top of a database, a switch, and the place where calls tell what happens; without
-    /// a carrier.
+    /// a carrier, and with the policy of a service that has no configuration.
     pub fn new(store: Store, switch: Arc<dyn Switch>, live: Live) -> Self {
         let carrier = Desk::new(None, store.clone(), DeskSettings::default());
-        Self::with_carrier(store, switch, live, carrier)
+        let gate = Gate::new(Policy::default(), store.clone(), false);
+        Self::of(Parts { store, switch, live, carrier, gate, options: Options::default() })
     }
 
-    /// The same, with a carrier for messages and numbers.
-    pub fn with_carrier(store: Store, switch: Arc<dyn Switch>, live: Live, carrier: Desk) -> Self {
+    /// The API on top of these parts.
+    pub fn of(parts: Parts) -> Self {
+        let Parts { store, switch, live, carrier, gate, options } = parts;
         Self(Arc::new(Inner {
             store,
             switch,
             live,
             carrier,
+            gate,
+            options,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            doorkeeper: Doorkeeper::new(),
             closing: watch::Sender::new(false),
         }))
     }
 
     /// The service that answers requests; see [`serve`] for the one that also has connections.
     pub fn router(&self) -> Router {
-        v2::routes().fallback(v1::answer).with_state(self.clone())
+        let pages = Router::new()
+            .route("/api/admin", any(login::admin))
+            .route("/api/admin/", any(login::admin))
+            .route("/api/admin/login/", any(login::login))
+            .route("/api/admin/logout/", any(login::logout))
+            .route("/api/admin/{*rest}", any(login::admin))
+            .route("/api/api-auth/login/", any(login::login))
+            .route("/api/api-auth/logout/", any(login::logout));
+        v2::routes().merge(pages).fallback(v1::answer).with_state(self.clone())
     }
 
     fn store(&self) -> &Store {
@@ -109,6 +177,18 @@ impl Api {
 
     fn carrier(&self) -> &Desk {
         &self.0.carrier
+    }
+
+    fn options(&self) -> Options {
+        self.0.options
+    }
+
+    fn doorkeeper(&self) -> &Doorkeeper {
+        &self.0.doorkeeper
+    }
+
+    fn gate(&self) -> &Gate {
+        &self.0.gate
     }
 }
 

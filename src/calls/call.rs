@@ -1,6 +1,7 @@
 //! The task of one call.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -26,6 +27,7 @@ use super::{
     CallFailure, Order, Report, Shared,
     agreement::{Agreed, Agreement},
     answer::Answer,
+    gate::{Ending, Endings},
     live::{LiveEvent, What},
     pilot::{Act, Heard, Pilot},
     recording::Recording,
@@ -34,6 +36,7 @@ use super::{
 use crate::{
     crawl::tree::{Change, Keys},
     log,
+    policy::number::Called,
     speech::{CallMs, Listening, SpeechEvent, Transcriber},
     store::{CallStep, NewCall},
 };
@@ -58,6 +61,8 @@ pub(super) async fn run(
     pilot: &mut dyn Pilot,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Report, CallFailure> {
+    // Before it is cleared: a stop after that must be heard.
+    let [endings, mut at_once] = shared.gate.endings();
     let trunk = &shared.settings.trunk;
     let destination = shared.trunk_address().await?;
     let local = shared.sip.local_addr();
@@ -81,16 +86,14 @@ pub(super) async fn run(
         agreement.offer(),
     );
 
-    shared
-        .store
-        .begin_call(&NewCall {
-            uuid: order.uuid,
-            scan: order.scan,
-            number: order.number.as_str().to_owned(),
-            caller_id: order.caller_id.clone(),
-            asked_by: order.asked_by,
-        })
-        .await?;
+    let new = NewCall {
+        uuid: order.uuid,
+        scan: order.scan,
+        number: order.number.as_str().to_owned(),
+        caller_id: order.caller_id.clone(),
+        asked_by: order.asked_by,
+    };
+    let clearance = shared.gate.clear(&new).await?;
     let recording = Recording::start(shared.recordings.as_ref(), order.uuid);
     if let Some(file) = recording.call_file() {
         shared.store.update_call(order.uuid, &CallStep::Recording(file)).await?;
@@ -119,10 +122,25 @@ pub(super) async fn run(
         answered: None,
         pressing: None,
         hang_up: None,
+        stopped: None,
+        called: clearance.called.clone(),
+        endings,
+        longest: clearance.longest,
         deadline: opened + RING_LIMIT,
     };
     call.tell(What::Dialling);
-    let ended = call.live(&mut stop).await;
+    // Whatever the call is waiting for, be it a database that is slow: it ends when it is told.
+    let ender = call.line.ender();
+    let ended_by_force = async {
+        at_once.of(&clearance.called).await;
+        // An error means that it was over already.
+        let _ = ender.hangup().await;
+        std::future::pending::<Infallible>().await
+    };
+    let ended = tokio::select! {
+        ended = call.live(&mut stop) => ended,
+        never = ended_by_force => match never {},
+    };
     call.close(ended, &mut stop).await
 }
 
@@ -147,6 +165,12 @@ struct Call<'a> {
     pressing: Option<Keys>,
     /// Why we hang up, once we do.
     hang_up: Option<String>,
+    /// What an operator ended, once one did.
+    stopped: Option<Ending>,
+    called: Called,
+    endings: Endings,
+    /// How long it may last from the answer on, if limits on minutes or money say so.
+    longest: Option<Duration>,
     /// When to give up waiting: for an answer, then for the end of a call that we ended.
     deadline: Instant,
 }
@@ -176,9 +200,10 @@ impl Call<'_> {
                 }
                 Some(_) => None,
             };
-            // Until the answer the call may ring so long; then only the pilot ends it; at last the
-            // peer may take so long to confirm the end.
-            let limited = self.answered.is_none() || self.hang_up.is_some();
+            // Until the answer the call may ring so long; then the pilot ends it, or a limit does;
+            // at last the peer may take so long to confirm the end.
+            let limited =
+                self.answered.is_none() || self.hang_up.is_some() || self.longest.is_some();
             let due = pilot_due.into_iter().chain(limited.then_some(self.deadline)).min();
             let sleep = async {
                 match due {
@@ -205,13 +230,21 @@ impl Call<'_> {
                         if self.hang_up.is_some() {
                             return End::Unconfirmed;
                         }
-                        self.hang_up("nobody answered").await;
+                        self.hang_up(match self.answered {
+                            None => "nobody answered",
+                            Some(_) => "the minutes or the money for calls are used up",
+                        })
+                        .await;
                     } else if self.hang_up.is_none() {
                         let now = self.ms(now);
                         self.answer.handle_timeout(now);
                         self.tell_party(now);
                         self.pilot.handle_timeout(now);
                     }
+                }
+                ending = self.endings.of(&self.called) => {
+                    self.hang_up(stopped(&ending)).await;
+                    self.stopped.get_or_insert(ending);
                 }
                 changed = stop.changed(), if !stopping => {
                     stopping = changed.is_err() || *stop.borrow();
@@ -231,6 +264,11 @@ impl Call<'_> {
     ) -> Result<Report, CallFailure> {
         let over = self.shared.clock.now();
         self.stream.control.close();
+        // What was ended by force may be over before we heard that it was to end.
+        if let Some(ending) = self.endings.pending(&self.called) {
+            self.hang_up.get_or_insert(stopped(&ending).to_owned());
+            self.stopped.get_or_insert(ending);
+        }
         let recorded = self.recording.finish();
         let report = self.report(&end, over);
         if let End::Failed(failure) = end {
@@ -243,7 +281,7 @@ impl Call<'_> {
         if self.hang_up.is_none() {
             self.pilot.handle(self.ms(over), Heard::HungUp);
             self.last_words(stop).await?;
-        } else if self.pilot.poll_timeout().is_some() {
+        } else if self.stopped.is_none() && self.pilot.poll_timeout().is_some() {
             // It hung up in a hurry and has not understood yet what it heard.
             self.last_words(stop).await?;
         }
@@ -316,6 +354,7 @@ impl Call<'_> {
             sip_status: status.filter(|_| self.hang_up.is_none()),
             talked: self.answered.map(|answered| over.saturating_duration_since(answered)),
             ended_ms: self.ms(over),
+            stopped: self.stopped.clone(),
         }
     }
 
@@ -332,6 +371,9 @@ impl Call<'_> {
             CallEvent::Answered { sdp, response: _ } => {
                 let now = self.shared.clock.now();
                 self.answered = Some(now);
+                if let (Some(longest), None) = (self.longest, &self.hang_up) {
+                    self.deadline = now + longest;
+                }
                 info!(call = %self.order.uuid, after_ms = self.ms(now), "Answered.");
                 self.tell(What::Answered);
                 match sdp {
@@ -604,6 +646,14 @@ impl Call<'_> {
 
     fn instant(&self, ms: CallMs) -> Instant {
         self.opened + Duration::from_millis(ms.into())
+    }
+}
+
+/// Why a call is over that an operator ended.
+fn stopped(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::All => "an operator stopped all calls",
+        Ending::Number(_) => "an operator stopped this call",
     }
 }
 

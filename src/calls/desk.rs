@@ -12,7 +12,7 @@ use super::{
     trunk::{Dialled, Readiness},
 };
 use crate::{
-    api::{CallRequest, DialError, Switch},
+    api::{CallRequest, ConnectRequest, DialError, Switch},
     crawl::scheduler::Waker,
     speech::CallMs,
     store::CallEnd,
@@ -63,6 +63,11 @@ impl Switch for Desk {
 
     fn wake(&self) {
         self.waker.wake();
+    }
+
+    fn connect(&self, _request: ConnectRequest) -> Result<Uuid, DialError> {
+        // Nobody can be connected yet: two calls are joined when there are extensions.
+        Err(DialError::NotReady)
     }
 
     fn dial(&self, request: CallRequest) -> Result<Uuid, DialError> {
@@ -119,7 +124,7 @@ async fn listen(
     _place: Place,
 ) {
     let (end, at_ms) = match lines.place(&order, &mut Listener::until(longest), stop).await {
-        Ok(Report { reason, sip_status, talked, ended_ms }) => {
+        Ok(Report { reason, sip_status, talked, ended_ms, stopped: _ }) => {
             (CallEnd { reason, sip_status, talked }, ended_ms)
         }
         Err(failure) => {

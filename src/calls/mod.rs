@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod answer;
 mod call;
 pub mod desk;
+pub mod gate;
 pub mod live;
 pub mod pilot;
 pub mod recording;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::{
+    gate::{Closed, Ending, Gate},
     live::{Live, LiveEvent, What},
     pilot::Pilot,
     recording::Shelf,
@@ -33,6 +35,7 @@ use self::{
 };
 use crate::{
     config::Trunk,
+    policy::Refusal,
     speech::{CallMs, Engine, SpeechError},
     store::{ScanId, Store, StoreError, UserId},
 };
@@ -68,6 +71,7 @@ struct Shared {
     media: MediaThreads,
     engine: Arc<dyn Engine>,
     store: Store,
+    gate: Gate,
     recordings: Option<Shelf>,
     live: Live,
     clock: Clock,
@@ -99,11 +103,16 @@ pub struct Report {
     pub talked: Option<Duration>,
     /// When it ended, on the call's clock.
     pub ended_ms: CallMs,
+    /// What an operator ended, if that is why it is over.
+    pub stopped: Option<Ending>,
 }
 
 /// Why a call could not be made. Nothing was sent to anybody.
 #[derive(Debug, thiserror::Error)]
 pub enum CallFailure {
+    /// The policy forbids it.
+    #[error(transparent)]
+    Refused(Refusal),
     /// The trunk's name was not found.
     #[error("cannot find the trunk {host}: {error}; check trunk.address and the name servers")]
     Trunk {
@@ -126,6 +135,15 @@ pub enum CallFailure {
     Store(#[from] StoreError),
 }
 
+impl From<Closed> for CallFailure {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Refused(refusal) => Self::Refused(refusal),
+            Closed::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Lines {
     /// Puts the parts together; without `recordings` nothing is recorded.
     #[allow(clippy::too_many_arguments, reason = "each is a part, none has a default")]
@@ -135,19 +153,21 @@ impl Lines {
         media: MediaThreads,
         engine: Arc<dyn Engine>,
         store: Store,
+        gate: Gate,
         recordings: Option<Shelf>,
         live: Live,
         clock: Clock,
     ) -> Self {
-        let shared = Shared { settings, sip, media, engine, store, recordings, live, clock };
+        let shared = Shared { settings, sip, media, engine, store, gate, recordings, live, clock };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Makes a call and stays with it until it is over. When `stop` becomes true, it is hung up.
+    /// Makes a call, if the gate lets it through, and stays with it until it is over. When `stop`
+    /// becomes true, it is hung up.
     /// The caller stores the end of the call, and then tells it with [`Lines::tell_end`].
     ///
     /// # Errors
-    /// If the call could not be made, or what was heard could not be stored.
+    /// If the call may not or could not be made, or what was heard could not be stored.
     pub async fn place(
         &self,
         order: &Order,
@@ -177,6 +197,11 @@ impl Lines {
     /// The database of the calls.
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// The gate through which the calls go.
+    pub fn gate(&self) -> &Gate {
+        &self.shared.gate
     }
 
     /// The time of the calls.

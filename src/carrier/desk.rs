@@ -54,6 +54,11 @@ pub struct Gate {
 }
 
 impl Gate {
+    /// Whether strangers are kept out at all.
+    pub fn is_closed(&self) -> bool {
+        !self.sources.is_empty() || self.key.is_some()
+    }
+
     /// Whether a request from this address, with this `key` in its query, is let in.
     pub fn admits(&self, peer: IpAddr, key: Option<&str>) -> bool {
         let from_there = self.sources.is_empty() || self.sources.contain(peer);

@@ -155,6 +155,46 @@ impl Client {
         Ok(placed.id)
     }
 
+    /// Ends all calls, or that of one number, and returns how many were not over.
+    pub(super) fn stop(&self, number: Option<&str>) -> Result<usize, Failure> {
+        #[derive(Deserialize)]
+        struct Stopped {
+            ending: usize,
+        }
+        let path = "/api/v2/stop";
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.base))
+            .query_pairs(number.map(|number| ("number", number)))
+            .header("authorization", self.authorization());
+        let answer = self.check_running(request.send_empty())?;
+        let stopped: Stopped = self.parse(path, &self.body(path, answer)?)?;
+        Ok(stopped.ending)
+    }
+
+    /// Lets calls through again.
+    pub(super) fn resume(&self) -> Result<(), Failure> {
+        let request = self
+            .agent
+            .delete(format!("{}/api/v2/stop", self.base))
+            .header("authorization", self.authorization());
+        self.check_running(request.call())?;
+        Ok(())
+    }
+
+    /// As [`Client::check`], with what to do in a hurry when nobody answers.
+    fn check_running(&self, answer: Result<Answer, ureq::Error>) -> Result<Answer, Failure> {
+        let answer = answer.map_err(|e| {
+            Failure::Failed(format!(
+                "no service answers at {}: {e}; one that does not run places no calls. If it runs \
+                 elsewhere, name it with --api; if its API does not answer, `kill -USR1 PID` stops \
+                 all calls too: PID stands in the file phoneai.lock of its data directory",
+                self.base
+            ))
+        })?;
+        self.check(Ok(answer))
+    }
+
     /// The newest scan of the number.
     pub(super) fn newest_scan(&self, number: &str) -> Result<Option<ScanRow>, Failure> {
         let page: Page<ScanRow> = self.json("/api/scan/", &[("number", number), ("limit", "1")])?;

@@ -32,7 +32,7 @@ const BACKLOG: usize = 256;
     What happens goes to standard error, the finished tree to standard output. Ctrl-C ends the \
     watching, not the crawl. Exit code 0 if the tree is complete, 1 if not.")]
 pub(super) struct CrawlArgs {
-    /// Number to crawl: + and digits, or an extension
+    /// Number to crawl: + and digits
     number: String,
     #[command(flatten)]
     access: Access,
@@ -44,7 +44,7 @@ pub(super) struct CrawlArgs {
     PHONEAI_TOKEN=… phoneai call +12025550123\n\n\
     No key is pressed. Exit code 0 if the call was answered, 1 if not.")]
 pub(super) struct CallArgs {
-    /// Number to call: + and digits, or an extension
+    /// Number to call: + and digits
     number: String,
     #[command(flatten)]
     access: Access,

@@ -5,11 +5,14 @@
 //! is wrong.
 
 mod analyse;
+mod audit;
 mod client;
 mod config;
 mod crawl;
 mod demo;
+mod import;
 mod model;
+mod opt_out;
 mod options;
 mod output;
 mod parts;
@@ -18,21 +21,25 @@ mod serve;
 mod simulate;
 mod sip;
 mod sse;
+mod stop;
 mod token;
 mod transcribe;
 mod tree;
+mod user;
 mod view;
 mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use phoneai_clock::Clock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::output::{Failure, Output};
 use crate::{
     config::{Checked, Config, Env, Severity},
     log,
+    store::Store,
 };
 
 /// Calls a phone number, listens to its menu, presses the keys, and keeps the menu as a tree.
@@ -59,6 +66,10 @@ enum Command {
     Demo(demo::Args),
     Crawl(crawl::CrawlArgs),
     Call(crawl::CallArgs),
+    Stop(stop::Args),
+    #[command(subcommand)]
+    OptOut(opt_out::Command),
+    Audit(audit::Args),
     Tree(tree::Args),
     Transcribe(transcribe::Args),
     Analyse(analyse::Args),
@@ -69,6 +80,9 @@ enum Command {
     Model(model::Command),
     #[command(subcommand)]
     Token(token::Command),
+    #[command(subcommand)]
+    User(user::Command),
+    Import(import::Args),
     Simulate(simulate::Args),
     #[command(subcommand)]
     Sip(sip::Command),
@@ -90,6 +104,9 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args, &mut out),
         Command::Crawl(args) => crawl::run_crawl(&args, &mut out),
         Command::Call(args) => crawl::run_call(&args, &mut out),
+        Command::Stop(args) => stop::run(&args),
+        Command::OptOut(command) => opt_out::run(&command, &mut out),
+        Command::Audit(args) => audit::run(&args, &mut out),
         Command::Tree(args) => tree::run(&args, &mut out),
         Command::Transcribe(args) => transcribe::run(&args, &mut out),
         Command::Analyse(args) => analyse::run(&args, &mut out),
@@ -97,6 +114,8 @@ pub fn main() -> ExitCode {
         Command::Config(command) => config::run(&command, &mut out),
         Command::Model(command) => model::run(&command),
         Command::Token(command) => token::run(&command, &mut out),
+        Command::User(command) => user::run(&command, &mut out),
+        Command::Import(args) => import::run(&args, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
         Command::Sip(command) => sip::run(&command, &mut out),
     };
@@ -140,6 +159,31 @@ impl ConfigFile {
     }
 }
 
+/// `--data` and `--config`, for commands that look into the data directory of a service, which may
+/// be running.
+#[derive(Debug, clap::Args)]
+struct DataDir {
+    /// Data directory, instead of the configuration's store.data_dir
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl DataDir {
+    /// The database there.
+    async fn open(&self) -> Result<Store, Failure> {
+        let dir = match &self.data {
+            Some(data) => data.clone(),
+            None => self.config.load()?.store.data_dir,
+        };
+        if !dir.is_dir() {
+            return Err(Failure::Failed(format!("there is no data directory {}", dir.display())));
+        }
+        Store::join(&dir, Clock::real()).await.map_err(Failure::failed)
+    }
+}
+
 /// The environment; what is not UTF-8 cannot be a setting of ours.
 fn environment() -> Env {
     std::env::vars_os()
@@ -164,10 +208,11 @@ fn short_runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .map_err(|e| Failure::Failed(format!("the threads for this cannot be started: {e}")))
 }
 
-/// Ctrl-C and SIGTERM, from the moment of [`Signals::listen`].
+/// Ctrl-C, SIGTERM and SIGUSR1, from the moment of [`Signals::listen`].
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    kill_switch: Signal,
 }
 
 impl Signals {
@@ -176,10 +221,21 @@ impl Signals {
             signal(kind).map_err(|e| Failure::Failed(format!("signals cannot be heard: {e}")))
         };
         let interrupt = listen(SignalKind::interrupt())?;
-        Ok(Self { interrupt, terminate: listen(SignalKind::terminate())? })
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { interrupt, terminate, kill_switch: listen(SignalKind::user_defined1())? })
     }
 
-    /// Completes at the next one, and names it.
+    /// Completes at the next one: with the name of one that ends the service, or with nothing at
+    /// SIGUSR1, which stops all calls.
+    async fn any(&mut self) -> Option<&'static str> {
+        tokio::select! {
+            _ = self.interrupt.recv() => Some("SIGINT"),
+            _ = self.terminate.recv() => Some("SIGTERM"),
+            _ = self.kill_switch.recv() => None,
+        }
+    }
+
+    /// Completes at the next one that ends the service, and names it.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

@@ -15,6 +15,7 @@ use resampler::{Attenuation, Latency, ResamplerFir};
 
 use super::output::Failure;
 use crate::{
+    api::password,
     config::{self, Config, HostPort, Secret},
     crawl::{
         menu_text::{self, Understanding},
@@ -32,7 +33,7 @@ use crate::{
         local::{self, LocalEngine, LocalSettings},
         model::{self, ModelSource},
     },
-    store::{Store, StoreError},
+    store::{Import, Store, StoreError},
 };
 
 /// The running service.
@@ -56,6 +57,13 @@ impl Service {
         self.0.api_addr()
     }
 
+    /// Ends all calls and lets none through until that is lifted; failures are told to the log.
+    pub(super) async fn stop_calls(&self, by: &str) {
+        if let Err(error) = self.0.gate().stop(by).await {
+            tracing::error!(%error, "Calls are stopped, but a restart would not know of it.");
+        }
+    }
+
     /// Hangs up all calls and ends.
     pub(super) async fn shutdown(self) {
         self.0.shutdown().await;
@@ -72,6 +80,47 @@ pub(super) async fn create_token(
     let token = store.create_token(name, admin).await.map_err(Failure::failed)?;
     store.close().await;
     Ok(Secret::new(token))
+}
+
+/// Makes a user who can log in, or changes one who is there. Returns the password that was made, if
+/// none was given.
+pub(super) async fn add_user(
+    data: &Path,
+    name: &str,
+    admin: bool,
+    given: Option<Secret<String>>,
+) -> Result<Option<Secret<String>>, Failure> {
+    let store = Store::join(data, Clock::real()).await.map_err(Failure::failed)?;
+    let made = match given {
+        Some(_) => None,
+        None => Some(Secret::new(uuid::Uuid::new_v4().simple().to_string())),
+    };
+    let password = given.or_else(|| made.clone()).unwrap_or_default();
+    let hash = password::hash(&password)
+        .map_err(|e| Failure::Failed(format!("the password cannot be hashed: {e}")))?;
+    if !store.set_password(name, &hash).await.map_err(Failure::failed)? {
+        store.create_user(name, "", admin).await.map_err(Failure::failed)?;
+        store.set_password(name, &hash).await.map_err(Failure::failed)?;
+    }
+    if admin {
+        store.make_admin(name).await.map_err(Failure::failed)?;
+    }
+    store.close().await;
+    Ok(made)
+}
+
+/// Takes rows over into the data directory, which must be new.
+pub(super) async fn import(data: &Path, import: &Import) -> Result<(), Failure> {
+    let store = Store::open(data, Clock::real()).await.map_err(Failure::failed)?;
+    if !store.users().await.map_err(Failure::failed)?.is_empty() {
+        return Err(Failure::Failed(format!(
+            "{} is in use already: take the old service's rows over into a new data directory",
+            data.display()
+        )));
+    }
+    store.import(import).await.map_err(Failure::failed)?;
+    store.close().await;
+    Ok(())
 }
 
 /// The newest tree of a number in the data directory; `None` if nothing was heard there.

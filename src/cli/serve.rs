@@ -17,7 +17,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
     phoneai serve --config /etc/phoneai.toml\n  \
     PHONEAI_TRUNK_PASSWORD=… phoneai serve --config phoneai.toml\n\n\
     The first signal ends the calls and then the service, with exit code 0; a second one does not \
-    wait for the calls.")]
+    wait for the calls. SIGUSR1 ends all calls and lets none through, as `phoneai stop` does; \
+    `phoneai stop --resume` lifts it.")]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigFile,
@@ -33,7 +34,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             started = Service::start(config, Clock::real()) => started?,
             _ = signals.next() => return Ok(()),
         };
-        let signal = signals.next().await;
+        let signal = loop {
+            match signals.any().await {
+                Some(signal) => break signal,
+                None => service.stop_calls("SIGUSR1").await,
+            }
+        };
         info!(signal, "Stopping: no new calls, those that are up are ended.");
         stop(service, &mut signals).await;
         Ok(())

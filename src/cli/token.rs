@@ -39,12 +39,7 @@ pub(super) struct Create {
 /// Runs the command.
 pub(super) fn run(command: &Command, out: &mut Output) -> Result<(), Failure> {
     let Command::Create(args) = command;
-    let length = args.name.chars().count();
-    if !(1..=MAX_NAME).contains(&length) || args.name.chars().any(char::is_control) {
-        return Err(Failure::Usage(format!(
-            "the name of a user has 1 to {MAX_NAME} characters and no control characters"
-        )));
-    }
+    check_name(&args.name)?;
     let data = match &args.data {
         Some(data) => data.clone(),
         None => args.config.load()?.store.data_dir,
@@ -53,4 +48,15 @@ pub(super) fn run(command: &Command, out: &mut Output) -> Result<(), Failure> {
         super::short_runtime()?.block_on(parts::create_token(&data, &args.name, args.admin))?;
     note(&format!("Token of {}; it is shown only now:", args.name));
     out.line(token.expose())
+}
+
+/// Whether a user can have this name.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    let length = name.chars().count();
+    if !(1..=MAX_NAME).contains(&length) || name.chars().any(char::is_control) {
+        return Err(Failure::Usage(format!(
+            "the name of a user has 1 to {MAX_NAME} characters and no control characters"
+        )));
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@
 //! line and what to do. What a file says that nobody reads is a mistake too.
 
 mod carrier;
+mod policy;
 mod reader;
 mod secret;
 mod sections;
@@ -22,6 +23,7 @@ use std::{fmt, path::Path};
 use self::reader::Reader;
 pub use self::{
     carrier::{Carrier, CarrierName, FLOWROUTE, Flowroute, Webhooks},
+    policy::Policy,
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
     sections::{
@@ -57,6 +59,8 @@ pub struct Config {
     pub speech: Speech,
     /// How numbers are called and menus explored.
     pub crawl: Crawl,
+    /// Who may be called, when, and how often.
+    pub policy: Policy,
     /// Where everything is kept.
     pub store: Store,
     /// Audio on disk.
@@ -123,6 +127,7 @@ impl Config {
             media: Media::read(&mut reader.section("media")),
             speech: Speech::read(&mut reader.section("speech")),
             crawl: Crawl::read(&mut reader.section("crawl")),
+            policy: Policy::read(&mut reader.section("policy")),
             store: Store::read(&mut reader.section("store")),
             recording: Recording::read(&mut reader.section("recording")),
             log: Log::read(&mut reader.section("log")),
@@ -144,6 +149,7 @@ impl Config {
             );
         }
         self.check_carrier(reader);
+        self.check_policy(reader);
         let bind = self.media.bind;
         if bind.is_some_and(|ip| ip.is_ipv4() != self.sip.listen.is_ipv4()) {
             reader.section("media").wrong(

@@ -12,24 +12,40 @@ use super::{
     secret::Secret,
     setting::{HostPort, Setting, words},
 };
-use crate::speech::{local::DEFAULT_HINT, model::SOURCES};
+use crate::{
+    policy::money::Money,
+    speech::{local::DEFAULT_HINT, model::SOURCES},
+};
 
 /// `[api]`: the REST API.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
     /// Address and TCP port to listen on; port 0 takes any that is free.
     pub listen: SocketAddr,
+    /// Whether `makecall_submenu` refuses menus in which nothing is left to explore.
+    pub refuse_completed_menu: bool,
+    /// Whether the API tells the passwords of extensions.
+    pub expose_sip_passwords: bool,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            refuse_completed_menu: false,
+            expose_sip_passwords: true,
+        }
     }
 }
 
 impl Api {
     pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
-        Self { listen: s.read("listen", Self::default().listen) }
+        let default = Self::default();
+        Self {
+            listen: s.read("listen", default.listen),
+            refuse_completed_menu: s.read("refuse_completed_menu", default.refuse_completed_menu),
+            expose_sip_passwords: s.read("expose_sip_passwords", default.expose_sip_passwords),
+        }
     }
 }
 
@@ -338,6 +354,16 @@ pub struct Crawl {
     pub max_attempt: u32,
     /// The longest that one call may take, in seconds from the answer.
     pub max_call_seconds: u32,
+    /// Most key presses in one call.
+    pub max_presses: u32,
+    /// Calls in which a key may be pressed in vain before it is given up.
+    pub max_tries: u32,
+    /// Most calls of one scan; 0 for no limit.
+    pub max_scan_calls: u32,
+    /// Most begun minutes of one scan's calls; 0 for no limit.
+    pub max_scan_minutes: u32,
+    /// What one scan's calls may cost; `None` for no limit.
+    pub max_scan_cost: Option<Money>,
     /// Calls at a time, each to another number.
     pub max_concurrent_calls: u32,
     /// The pause before an unfinished number is called again, in seconds; it doubles with each
@@ -355,6 +381,11 @@ impl Default for Crawl {
             max_depth: 8,
             max_attempt: 10,
             max_call_seconds: 900,
+            max_presses: 200,
+            max_tries: 3,
+            max_scan_calls: 500,
+            max_scan_minutes: 1_500,
+            max_scan_cost: None,
             max_concurrent_calls: 4,
             retry_first_seconds: 5,
             retry_max_seconds: 3_600,
@@ -371,6 +402,15 @@ impl Crawl {
             max_depth: s.read_in("max_depth", default.max_depth, 1..=32),
             max_attempt: s.read_in("max_attempt", default.max_attempt, 1..=1_000),
             max_call_seconds: s.read_in("max_call_seconds", default.max_call_seconds, 30..=14_400),
+            max_presses: s.read_in("max_presses", default.max_presses, 1..=10_000),
+            max_tries: s.read_in("max_tries", default.max_tries, 1..=100),
+            max_scan_calls: s.read_in("max_scan_calls", default.max_scan_calls, 0..=100_000),
+            max_scan_minutes: s.read_in(
+                "max_scan_minutes",
+                default.max_scan_minutes,
+                0..=1_000_000,
+            ),
+            max_scan_cost: s.read("max_scan_cost", default.max_scan_cost),
             max_concurrent_calls: s.read_in(
                 "max_concurrent_calls",
                 default.max_concurrent_calls,

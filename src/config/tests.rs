@@ -143,6 +143,19 @@ fn contradictory_values_are_errors() {
         ("[log]\nlevel = \"loud=very\"", "log.level is not understood"),
         ("[speech]\nmodel = \"huge\"", "is not a model that this build knows"),
         ("[store]\ndata_dir = \"\"", "store.data_dir is empty"),
+        ("[policy]\nmax_day_cost = \"5\"", "but policy.cost_per_minute is 0"),
+        ("[crawl]\nmax_scan_cost = \"5\"", "but policy.cost_per_minute is 0"),
+        (
+            "[policy]\ncost_per_minute = \"2\"\nmax_day_cost = \"1.5\"",
+            "is 1.5, which pays for no minute",
+        ),
+        ("[policy]\nhours = \"21:00-08:00\"", "like \"08:00-21:00\", the earlier first"),
+        ("[policy]\ndays = \"weekend\"", "days and ranges of days, like \"mon-fri\""),
+        ("[policy]\ncountries = \"us\"", "\"us\" is none"),
+        ("[policy]\ndeny = \"911\"", "\"911\" is neither"),
+        ("[policy]\ncost_per_minute = 0.01", "put it in quotes"),
+        ("[policy]\ncost_per_minute = \"1e3\"", "up to six digits behind the point"),
+        ("[trunk]\naddress = \"a\"\ntech_prefix = \"911\"", "begins like a number that calls"),
     ] {
         let complaint = only_complaint(text);
         assert!(complaint.contains(part), "{text}\n{complaint}");
@@ -307,4 +320,16 @@ mod arbitrary {
             }
         }
     }
+}
+
+#[test]
+fn a_list_of_numbers_may_stand_in_a_file_with_comments() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("deny.txt"), "# asked\n+12025550123\n+1202556* # all\n")
+        .unwrap();
+    let file = dir.path().join("phoneai.toml");
+    let text = "[policy]\ndeny = \"${file:deny.txt}\"\n";
+    let checked = Config::check_text(&file, text, &Env::new());
+    assert_eq!(checked.mistakes, []);
+    assert_eq!(checked.config.policy.deny.to_string(), "+12025550123, +1202556*");
 }

@@ -24,11 +24,13 @@ use super::{
 };
 use crate::{
     calls::{
-        Lines, Order,
+        CallFailure, Lines, Order, Report,
+        gate::Ending,
         live::{LiveEvent, What},
         trunk::{Dialled, Readiness},
     },
     log,
+    policy::{self, Refusal, Rule},
     store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
 };
 
@@ -102,10 +104,18 @@ pub async fn run(
     let settings = Arc::new(settings);
     let deaf = Arc::new(Deaf::default());
     let clock = lines.clock();
+    let mut stopped = lines.gate().stopped();
     let mut calls = JoinSet::new();
+    // Before that, every scan would be refused and put off one by one.
+    let mut closed_until = Time(i64::MIN);
     while !*stop.borrow() {
-        let mut nap = LONGEST_NAP;
-        while readiness.is_ready() && calls.len() < settings.max_concurrent_calls {
+        let closed = closed_until.since(Time(clock.wall_micros()));
+        let mut nap = if closed.is_zero() { LONGEST_NAP } else { closed.min(LONGEST_NAP) };
+        while readiness.is_ready()
+            && closed.is_zero()
+            && !*stopped.borrow_and_update()
+            && calls.len() < settings.max_concurrent_calls
+        {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
                     calls.spawn(serve(
@@ -133,8 +143,13 @@ pub async fn run(
         tokio::select! {
             () = waker.0.notified() => {}
             () = readiness.changed() => {}
-            Some(_) = calls.join_next(), if !calls.is_empty() => {}
+            Some(served) = calls.join_next(), if !calls.is_empty() => {
+                // An error means that the call's task is gone, and with it what it knew.
+                closed_until = served.ok().flatten().unwrap_or(closed_until);
+            }
             () = clock.sleep(nap) => {}
+            // An operator stopped all calls, or permits them again. The gate is as old as we are.
+            Ok(()) = stopped.changed() => {}
             _ = stop.changed() => {}
         }
     }
@@ -146,14 +161,15 @@ fn failed(error: &StoreError) -> Duration {
     AFTER_FAILURE
 }
 
-/// One call of a scan, with its lease kept alive.
+/// One call of a scan, with its lease kept alive. If nobody may be called for now, the time from
+/// which on somebody may.
 async fn serve(
     lines: Lines,
     settings: Arc<SchedulerSettings>,
     deaf: Arc<Deaf>,
     job: ScanJob,
     stop: watch::Receiver<bool>,
-) {
+) -> Option<Time> {
     let keep_lease = async {
         loop {
             lines.clock().sleep(LEASE / 3).await;
@@ -167,16 +183,102 @@ async fn serve(
     let crawl = crawl(&lines, &settings, &deaf, &job, stop);
     tokio::select! {
         biased;
-        result = crawl => {
-            if let Err(error) = result {
+        result = crawl => match result {
+            Ok(closed_until) => closed_until,
+            Err(error) => {
                 error!(call = %job.call_uuid, %error, "The call was not finished in the database; \
                     it is taken up again when its lease ends.");
+                None
             }
-        }
+        },
         () = keep_lease => {
             warn!(call = %job.call_uuid, "Another process took the scan over; this call is dropped.");
+            None
         }
     }
+}
+
+/// Frees a scan that may not call now.
+async fn put_off(
+    lines: &Lines,
+    job: &ScanJob,
+    refusal: &Refusal,
+    until: Time,
+) -> Result<(), StoreError> {
+    lines.store().put_off(job, until, &refusal.why).await?;
+    let in_seconds = until.since(Time(lines.clock().wall_micros())).as_secs();
+    info!(scan = %job.scan, rule = refusal.rule.as_str(), in_seconds, "The scan is put off.");
+    lines.live().tell(LiveEvent {
+        call: job.call_uuid,
+        number: job.number.clone(),
+        scan: Some(job.scan.0),
+        at_ms: 0,
+        what: What::PutOff { reason: refusal.why.clone(), in_seconds },
+    });
+    Ok(())
+}
+
+/// What is said of a number that cannot be dialled.
+fn unreadable(number: &str) -> Refusal {
+    let refused = policy::callable(number).err();
+    refused.unwrap_or(Refusal {
+        rule: Rule::NotANumber,
+        why: format!("{number:?} cannot be dialled: write an optional + and 1 to 15 digits"),
+        until: None,
+    })
+}
+
+/// Whether the scan may have another call after this one.
+fn may_go_on(placed: &Result<Report, CallFailure>) -> bool {
+    !matches!(
+        placed,
+        Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(Ending::Number(_)), .. })
+    )
+}
+
+/// Whether what came of the call says something about the number.
+fn is_the_numbers(placed: &Result<Report, CallFailure>) -> bool {
+    !matches!(placed, Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(_), .. }))
+}
+
+/// What came of the call in the words of its record.
+fn told(job: &ScanJob, placed: Result<Report, CallFailure>) -> CallOutcome {
+    match placed {
+        Ok(Report { reason, sip_status, talked, .. }) => {
+            CallOutcome { reason, sip_status, talked, ..CallOutcome::default() }
+        }
+        Err(failure) => {
+            let reason = failure.to_string();
+            match failure {
+                CallFailure::Refused(_) => {
+                    info!(call = %job.call_uuid, %reason, "The call may not be made.");
+                }
+                CallFailure::Trunk { .. }
+                | CallFailure::Media(_)
+                | CallFailure::Speech(_)
+                | CallFailure::Sip(_)
+                | CallFailure::Store(_) => {
+                    error!(call = %job.call_uuid, %reason, "The call could not be made.");
+                }
+            }
+            CallOutcome { reason, ..CallOutcome::default() }
+        }
+    }
+}
+
+/// Why a scan that is not complete ends with this call: it has used up what a scan may use.
+async fn scan_over(
+    lines: &Lines,
+    job: &ScanJob,
+    outcome: &CallOutcome,
+) -> Result<Option<String>, StoreError> {
+    if outcome.complete {
+        return Ok(None);
+    }
+    let mut usage = lines.store().scan_usage(job.scan).await?;
+    // This call's end is not on record yet.
+    usage.minutes += outcome.talked.map_or(0, |talked| talked.as_millis().div_ceil(60_000) as u64);
+    Ok(lines.gate().scan_over(usage).map(|refusal| refusal.why))
 }
 
 async fn crawl(
@@ -185,7 +287,7 @@ async fn crawl(
     deaf: &Deaf,
     job: &ScanJob,
     stop: watch::Receiver<bool>,
-) -> Result<(), StoreError> {
+) -> Result<Option<Time>, StoreError> {
     let tree = lines.store().load_tree(job.scan).await?;
     let limits = Limits {
         early_keys: settings.limits.early_keys && !deaf.contains(job.number_id),
@@ -199,48 +301,38 @@ async fn crawl(
         asked_by: job.asked_by,
         scan: Some(job.scan),
     });
-    let mut ended_ms = 0;
     let placed = match &order {
-        Some(order) => {
-            lines.place(order, &mut crawler, stop.clone()).await.map_err(|e| e.to_string())
-        }
-        None => Err(format!(
-            "{:?} cannot be dialled: write an optional + and 1 to 15 digits",
-            job.number
-        )),
+        Some(order) => lines.place(order, &mut crawler, stop.clone()).await,
+        None => Err(CallFailure::Refused(unreadable(&job.number))),
     };
+    if let Err(CallFailure::Refused(refusal @ Refusal { until: Some(until), .. })) = &placed {
+        put_off(lines, job, refusal, *until).await?;
+        return Ok(refusal.rule.is_for_all().then_some(*until));
+    }
     let summary = crawler.outcome();
     if summary.is_some_and(|summary| summary.ignores_early_keys) {
         deaf.insert(job.number_id);
     }
-    let news = crawler.has_news();
-    let complete = summary.is_some_and(|summary| summary.complete);
-    let cut_short = *stop.borrow();
-    let outcome = match placed {
-        Ok(report) => {
-            ended_ms = report.ended_ms;
-            CallOutcome {
-                news,
-                complete,
-                cut_short,
-                reason: report.reason,
-                sip_status: report.sip_status,
-                talked: report.talked,
-            }
-        }
-        Err(reason) => {
-            error!(call = %job.call_uuid, %reason, "The call could not be made.");
-            CallOutcome { news, complete, cut_short, reason, ..CallOutcome::default() }
-        }
+    let ended_ms = placed.as_ref().map_or(0, |report| report.ended_ms);
+    let may_go_on = may_go_on(&placed);
+    let outcome = CallOutcome {
+        news: crawler.has_news(),
+        complete: summary.is_some_and(|summary| summary.complete),
+        cut_short: *stop.borrow() || !is_the_numbers(&placed),
+        ..told(job, placed)
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    // A call that the service's end cut short is made again as soon as there is a service.
-    let wait = match cut_short {
+    // A call that the service's end or an operator cut short is made again as soon as that is over.
+    let wait = match outcome.cut_short {
         true => Duration::ZERO,
         false => settings.backoff.wait(without_news, spread(job.call_uuid)),
     };
     let next = Time(lines.clock().wall_micros()).after(wait);
-    let after = lines.store().finish_call(job, &outcome, Some(next)).await;
+    let (outcome, next) = match scan_over(lines, job, &outcome).await? {
+        Some(why) => (CallOutcome { reason: why, ..outcome }, None),
+        None => (outcome, may_go_on.then_some(next)),
+    };
+    let after = lines.store().finish_call(job, &outcome, next).await;
     if let Some(order) = &order {
         lines.tell_end(order, ended_ms, &outcome.reason, outcome.sip_status);
     }
@@ -249,7 +341,7 @@ async fn crawl(
     let (complete, reason) = match after {
         AfterCall::Again(_) => {
             info!(scan = %job.scan, %number, in_seconds = wait.as_secs(), "Calling again later.");
-            return Ok(());
+            return Ok(None);
         }
         AfterCall::Complete => (true, "nothing is left to explore".to_owned()),
         AfterCall::GivenUp { reason } => (false, reason),
@@ -262,5 +354,5 @@ async fn crawl(
         at_ms: 0,
         what: What::ScanEnded { complete, reason },
     });
-    Ok(())
+    Ok(None)
 }

@@ -127,45 +127,12 @@ pub struct CallRecord {
 }
 
 impl Store {
-    /// Records that a call is being placed. For a scan's call it counts the number's attempt: a
-    /// call that kills the process has been counted. To be called before the INVITE is sent.
+    /// Records that a call is being placed, whatever the policy says of it; calls of the service go
+    /// through [`Store::clear_call`]. For a scan's call it counts the number's attempt: a call that
+    /// kills the process has been counted.
     pub async fn begin_call(&self, call: &NewCall) -> Result<(), StoreError> {
-        let now = self.now();
         let mut tx = self.begin_write().await?;
-        let id = next_id(&mut tx, "calls").await?;
-        sqlx::query(
-            "INSERT INTO calls (id, uuid, scan_id, number, caller_id, asked_by, state, started_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(id)
-        .bind(call.uuid.to_string())
-        .bind(call.scan.map(|s| s.0))
-        .bind(&call.number)
-        .bind(&call.caller_id)
-        .bind(call.asked_by.map(|u| u.0))
-        .bind(CallState::Dialling.as_str())
-        .bind(now.0)
-        .execute(&mut *tx)
-        .await?;
-        if let Some(scan) = call.scan {
-            let attempt: i64 = sqlx::query_scalar(
-                "UPDATE numbers SET attempt = attempt + 1, updated_at = $1
-                 WHERE id = (SELECT number_id FROM scans WHERE id = $2) RETURNING attempt",
-            )
-            .bind(now.0)
-            .bind(scan.0)
-            .fetch_one(&mut *tx)
-            .await?;
-            sqlx::query(
-                "UPDATE scans SET attempt = $1, status = $2, updated_at = $3 WHERE id = $4",
-            )
-            .bind(attempt)
-            .bind(ScanStatus::Calling.code())
-            .bind(now.0)
-            .bind(scan.0)
-            .execute(&mut *tx)
-            .await?;
-        }
+        begin(&mut tx, call, self.now()).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -241,6 +208,42 @@ impl Store {
             .await?;
         rows.iter().map(record).collect()
     }
+}
+
+/// Begins a call's record, and counts the attempt if it is a scan's.
+pub(super) async fn begin(tx: &mut Write, call: &NewCall, now: Time) -> Result<(), StoreError> {
+    let id = next_id(tx, "calls").await?;
+    sqlx::query(
+        "INSERT INTO calls (id, uuid, scan_id, number, caller_id, asked_by, state, started_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(id)
+    .bind(call.uuid.to_string())
+    .bind(call.scan.map(|s| s.0))
+    .bind(&call.number)
+    .bind(&call.caller_id)
+    .bind(call.asked_by.map(|u| u.0))
+    .bind(CallState::Dialling.as_str())
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await?;
+    let Some(scan) = call.scan else { return Ok(()) };
+    let attempt: i64 = sqlx::query_scalar(
+        "UPDATE numbers SET attempt = attempt + 1, updated_at = $1
+         WHERE id = (SELECT number_id FROM scans WHERE id = $2) RETURNING attempt",
+    )
+    .bind(now.0)
+    .bind(scan.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE scans SET attempt = $1, status = $2, updated_at = $3 WHERE id = $4")
+        .bind(attempt)
+        .bind(ScanStatus::Calling.code())
+        .bind(now.0)
+        .bind(scan.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 /// Writes a call's end into its record, if it has one that is open.

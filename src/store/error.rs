@@ -85,6 +85,14 @@ pub enum StoreError {
     /// What was asked for is not there.
     #[error("there is no {0}")]
     Missing(&'static str),
+    /// A list has no room left. Nothing of what went over it was entered.
+    #[error("no more than {most} {what} are kept")]
+    TooMany {
+        /// What is listed.
+        what: &'static str,
+        /// How many at most.
+        most: i64,
+    },
     /// The lease on a scan is over and somebody else may have it.
     #[error("the lease on scan {0} is over; another worker may have taken it")]
     LeaseLost(i64),

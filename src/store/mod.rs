@@ -27,12 +27,15 @@ macro_rules! row_id {
     };
 }
 
+mod audit;
 mod calls;
 mod deliveries;
 mod dids;
 mod error;
 mod extensions;
+mod halt;
 mod import;
+mod opt_outs;
 mod purchases;
 mod queue;
 mod read;
@@ -60,17 +63,23 @@ use sqlx::{
 };
 
 pub use self::{
+    audit::{AuditId, AuditRow, MAX_AUDIT, Verdict},
     calls::{CallEnd, CallRecord, CallState, CallStep, NewCall},
     deliveries::{Delivery, DeliveryId, DeliveryOutcome, MAX_SPOOL},
     dids::{DidChange, DidRow},
     error::StoreError,
     extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
-    import::{Import, OldKey, OldMenu, OldNumber, OldScan, OldUser},
+    halt::Halt,
+    import::{
+        Import, OldDid, OldDomain, OldExtension, OldIncoming, OldKey, OldMenu, OldNumber,
+        OldProvider, OldScan, OldSipUser, OldSms, OldUser,
+    },
+    opt_outs::{MAX_OPT_OUTS, OptOut},
     purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
-    read::{KeyRow, MenuRow, MenuText, NumberRow, ScanFilter, ScanRow, ScanTree},
+    read::{KeyRow, MenuRow, MenuText, NumberOfMenu, NumberRow, ScanFilter, ScanRow, ScanTree},
     sms::{
         IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
         TakenIncoming,

@@ -359,6 +359,49 @@ impl Store {
         Ok(after)
     }
 
+    /// Frees a scan whose call may not be placed before `until`; nothing is counted, and the call
+    /// keeps its id. A scan that was replaced meanwhile is given up.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when the lease was taken back.
+    pub async fn put_off(
+        &self,
+        job: &ScanJob,
+        until: Time,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut tx = self.begin_write().await?;
+        let newer: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM scans WHERE number_id = $1 AND id > $2")
+                .bind(job.number_id.0)
+                .bind(job.scan.0)
+                .fetch_one(&mut *tx)
+                .await?;
+        let (status, due, reason) = match newer {
+            0 => (ScanStatus::Pending, Some(until.0), reason),
+            _ => (ScanStatus::Failed, None, REPLACED),
+        };
+        let freed = sqlx::query(
+            "UPDATE scans SET status = $1, next_call_at = $2, reason = $3, updated_at = $4,
+                              lease_owner = NULL, lease_until = NULL
+             WHERE id = $5 AND call_uuid = $6 AND lease_owner IS NOT NULL",
+        )
+        .bind(status.code())
+        .bind(due)
+        .bind(reason)
+        .bind(now.0)
+        .bind(job.scan.0)
+        .bind(job.call_uuid.to_string())
+        .execute(&mut *tx)
+        .await?;
+        if freed.rows_affected() == 0 {
+            return Err(StoreError::LeaseLost(job.scan.0));
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// When the next call is due, or the next lease ends; `None` when nothing waits. Not in the
     /// future: [`Store::lease_next`] has something to do.
     pub async fn next_due(&self) -> Result<Option<Time>, StoreError> {

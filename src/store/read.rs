@@ -33,6 +33,15 @@ pub struct NumberRow {
     pub updated_at: Time,
 }
 
+/// Where a menu is, and how far it was explored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberOfMenu {
+    /// Its number.
+    pub number: Option<String>,
+    /// Whether nothing is left to explore there.
+    pub completed: bool,
+}
+
 /// A scan with what clients want to know of its number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanRow {
@@ -159,13 +168,20 @@ impl Store {
         row.as_ref().map(number_row).transpose()
     }
 
-    /// Whether there is such a menu.
-    pub async fn has_menu(&self, menu: MenuId) -> Result<bool, StoreError> {
-        let id: Option<i64> = sqlx::query_scalar("SELECT id FROM menus WHERE id = $1")
-            .bind(menu.0)
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(id.is_some())
+    /// What a call to a menu must know of it; `None` if there is no such menu.
+    pub async fn number_of_menu(&self, menu: MenuId) -> Result<Option<NumberOfMenu>, StoreError> {
+        let row = sqlx::query(
+            "SELECT n.number, m.completed FROM menus m JOIN scans s ON s.id = m.scan_id
+             JOIN numbers n ON n.id = s.number_id WHERE m.id = $1",
+        )
+        .bind(menu.0)
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(NumberOfMenu {
+            number: row.try_get("number")?,
+            completed: row.try_get("completed")?,
+        }))
     }
 
     /// How many scans there are in all, and `limit` of them from `offset` on, the newest first.

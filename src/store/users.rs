@@ -146,6 +146,15 @@ impl Store {
         Ok(self.user(id).await?.map(Unique::Done))
     }
 
+    /// Lets a user do everything; false if there is none of this name.
+    pub async fn make_admin(&self, name: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE users SET is_admin = TRUE WHERE name = $1")
+            .bind(name)
+            .execute(&self.writer)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// Deletes a user with tokens, sessions and extensions; false if there is none.
     pub async fn delete_user(&self, id: UserId) -> Result<bool, StoreError> {
         let done =

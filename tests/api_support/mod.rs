@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use phoneai::{
-    api::{Api, CallRequest, DialError, Switch},
+    api::{Api, CallRequest, ConnectRequest, DialError, Switch},
     calls::live::Live,
     crawl::tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind},
     speech::{Transcript, Word},
@@ -32,6 +32,7 @@ pub struct StubSwitch {
     pub away: AtomicBool,
     pub wakes: AtomicUsize,
     pub dialled: Mutex<Vec<CallRequest>>,
+    pub connected: Mutex<Vec<ConnectRequest>>,
     pub refuses: Mutex<Option<DialError>>,
 }
 
@@ -42,6 +43,14 @@ impl Switch for StubSwitch {
 
     fn wake(&self) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn connect(&self, request: ConnectRequest) -> Result<Uuid, DialError> {
+        if !self.ready() {
+            return Err(DialError::NotReady);
+        }
+        self.connected.lock().unwrap().push(request);
+        Ok(Uuid::from_u128(8))
     }
 
     fn dial(&self, request: CallRequest) -> Result<Uuid, DialError> {

@@ -301,8 +301,32 @@ impl Call {
         self.command(Action::Hangup(headers)).await
     }
 
+    /// A way to end the call for somebody who does not own it.
+    pub fn ender(&self) -> Ender {
+        Ender { call: self.id, handle: self.handle.clone() }
+    }
+
     async fn command(&self, action: Action) -> Result<(), DriverError> {
         let call = self.id;
+        let command = |reply| Command::Act { call, action, reply };
+        self.handle.ask(command).await?.map_err(DriverError::Call)
+    }
+}
+
+/// Ends one call, whatever its owner is waiting for. Keeps neither the call nor its events alive.
+#[derive(Debug)]
+pub struct Ender {
+    call: CallId,
+    handle: Handle,
+}
+
+impl Ender {
+    /// As [`Call::hangup`] without further headers.
+    ///
+    /// # Errors
+    /// If the call is over already.
+    pub async fn hangup(&self) -> Result<(), DriverError> {
+        let (call, action) = (self.call, Action::Hangup(Vec::new()));
         let command = |reply| Command::Act { call, action, reply };
         self.handle.ask(command).await?.map_err(DriverError::Call)
     }

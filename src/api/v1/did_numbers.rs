@@ -8,7 +8,10 @@ use super::{
     reply::{Refusal, Reply},
     timestamp,
 };
-use crate::store::{DidChange, DidId, DidRow, ExtensionId, StoreError, Unique};
+use crate::{
+    carrier::{BuyError, NumberSearch, Offer, Purchase},
+    store::{DidChange, DidId, DidRow, ExtensionId, StoreError, Unique},
+};
 
 /// Characters of a number.
 const MAX_NUMBER: usize = 20;
@@ -39,6 +42,88 @@ pub(super) async fn delete(call: &Call, id: &str) -> Result<Reply, Refusal> {
         true => Ok(Reply::gone()),
         false => Err(Refusal::NotFound),
     }
+}
+
+/// The carrier that sells us numbers.
+const SELLER: &str = "Flowroute";
+/// The largest id that a client could name.
+const MAX_ID: i128 = 2_147_483_647;
+/// Numbers that are looked for when the client does not say how many.
+const DEFAULT_LIMIT: &str = "10";
+
+/// Buys a number and has its calls led to an extension.
+pub(super) async fn create(call: &Call) -> Result<Reply, Refusal> {
+    let given = call.fields()?;
+    let store = call.api.store();
+    let mut faults = Faults::default();
+    let mut number = fields::text(given.given("phonenumber", Need::Required), MAX_NUMBER);
+    if let Ok(Some(wanted)) = &number
+        && store.did_is_taken(wanted, None).await?
+    {
+        number = Err(vec![TAKEN.to_owned()]);
+    }
+    let mut extension = fields::integer(given.given("extension", Need::Required), 1, MAX_ID);
+    if let Ok(Some(id)) = extension
+        && !store.has_extension(i64::try_from(id).unwrap_or(0)).await?
+    {
+        extension = Err(vec!["A valid value is required.".to_owned()]);
+    }
+    let number = faults.note("phonenumber", number).unwrap_or_default();
+    let extension = faults.note("extension", extension).unwrap_or_default();
+    faults.done()?;
+    if let Some(seller) = other_seller(call).await? {
+        return Err(Refusal::Upstream(format!(
+            "The number was not bought: the first provider, {seller}, is none that numbers can be bought of."
+        )));
+    }
+    let who = call.who()?;
+    tracing::info!(%number, user = %who.name, "A number is bought.");
+    let purchase = Purchase {
+        number: number.clone(),
+        extension: i64::try_from(extension).unwrap_or(0),
+        asked_by: Some(who.user),
+    };
+    match call.api.carrier().buy(purchase).await {
+        Ok(_) => Ok(Reply::created(json!({"phonenumber": number, "extension": extension as i64}))),
+        Err(BuyError::Store(error)) => Err(error.into()),
+        Err(error @ BuyError::UnderWay) => Err(Refusal::Conflict(sentence(&error))),
+        Err(error @ (BuyError::NotBought(_) | BuyError::Unknown(_))) => {
+            Err(Refusal::Upstream(sentence(&error)))
+        }
+    }
+}
+
+/// Numbers that can be bought; none if the carrier cannot be asked.
+pub(super) async fn search(call: &Call) -> Result<Reply, Refusal> {
+    let given = |name| call.query.last(name).map(str::to_owned);
+    let search = NumberSearch {
+        starts_with: given("npa"),
+        limit: Some(given("limit").filter(|l| !l.is_empty()).unwrap_or(DEFAULT_LIMIT.to_owned())),
+    };
+    let offers = match other_seller(call).await? {
+        Some(_) => Vec::new(),
+        None => call.api.carrier().search(&search).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "The carrier told no numbers.");
+            Vec::new()
+        }),
+    };
+    let row = |offer: &Offer| json!({"number": offer.number, "monthly_cost": offer.monthly_cost});
+    Ok(Reply::ok(json!({"data": offers.iter().map(row).collect::<Vec<_>>()})))
+}
+
+/// The first provider, if it is another than the carrier that sells numbers. Without any the carrier
+/// is entered at the first purchase.
+async fn other_seller(call: &Call) -> Result<Option<String>, Refusal> {
+    let first = call.api.store().first_provider().await?;
+    Ok(first.filter(|name| name != SELLER))
+}
+
+/// An error as a sentence.
+fn sentence(error: &BuyError) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str())
 }
 
 async fn find(call: &Call, id: &str) -> Result<DidRow, Refusal> {

@@ -20,7 +20,7 @@ const FIRST_DOMAIN: &str = "phoneai.local";
 
 pub(super) async fn list(call: &Call) -> Result<Reply, Refusal> {
     let rows = call.api.store().extensions().await?;
-    Ok(Reply::ok(Value::Array(rows.iter().map(in_list).collect())))
+    Ok(Reply::ok(Value::Array(rows.iter().map(|row| in_list(call, row)).collect())))
 }
 
 pub(super) async fn create(call: &Call) -> Result<Reply, Refusal> {
@@ -28,11 +28,11 @@ pub(super) async fn create(call: &Call) -> Result<Reply, Refusal> {
     let name = change.sip_username.unwrap_or_default();
     let password = change.sip_password.unwrap_or_default();
     let store = call.api.store();
-    match store.create_extension(call.who.user, &name, &password, FIRST_DOMAIN).await? {
+    match store.create_extension(call.who()?.user, &name, &password, FIRST_DOMAIN).await? {
         Unique::Done(row) => Ok(Reply::created(json!({
             "id": row.id,
             "sip_username": row.sip_username,
-            "sip_password": row.sip_password.expose(),
+            "sip_password": shown_password(call, &row.sip_password),
             "domain": row.domain,
         }))),
         Unique::Taken => Err(taken()),
@@ -42,7 +42,7 @@ pub(super) async fn create(call: &Call) -> Result<Reply, Refusal> {
 /// One extension: what is documented, then what the old service had under other names.
 pub(super) async fn retrieve(call: &Call, id: &str) -> Result<Reply, Refusal> {
     let row = find(call, id).await?;
-    let mut value = in_list(&row);
+    let mut value = in_list(call, &row);
     if let Some(members) = value.as_object_mut() {
         let user = json!({"id": row.owner, "username": row.owner_name});
         members.insert("user".to_owned(), user);
@@ -58,7 +58,7 @@ pub(super) async fn update(call: &Call, id: &str, partial: bool) -> Result<Reply
     match call.api.store().update_extension(row.id, &change).await? {
         Some(Unique::Done(row)) => Ok(Reply::ok(json!({
             "sip_username": row.sip_username,
-            "sip_password": row.sip_password.expose(),
+            "sip_password": shown_password(call, &row.sip_password),
         }))),
         Some(Unique::Taken) => Err(taken()),
         None => Err(Refusal::NotFound),
@@ -81,7 +81,8 @@ async fn find(call: &Call, id: &str) -> Result<ExtensionRow, Refusal> {
 
 /// Another user's extension is changed by an admin only.
 fn own(call: &Call, row: &ExtensionRow) -> Result<(), Refusal> {
-    match call.who.is_admin || row.owner == call.who.user {
+    let who = call.who()?;
+    match who.is_admin || row.owner == who.user {
         true => Ok(()),
         false => Err(Refusal::Forbidden("You do not have permission to perform this action.")),
     }
@@ -114,12 +115,20 @@ fn taken() -> Refusal {
     Refusal::Invalid(json!({"sip_username": [TAKEN]}))
 }
 
-fn in_list(row: &ExtensionRow) -> Value {
+/// The password as it is shown: as it is, or as stars.
+fn shown_password<'a>(call: &Call, password: &'a Secret<String>) -> &'a str {
+    match call.api.options().expose_sip_passwords {
+        true => password.expose(),
+        false => "********",
+    }
+}
+
+fn in_list(call: &Call, row: &ExtensionRow) -> Value {
     json!({
         "id": row.id,
         "user_id": row.sip_user,
         "sip_username": row.sip_username,
-        "sip_password": row.sip_password.expose(),
+        "sip_password": shown_password(call, &row.sip_password),
         "updated_at": timestamp(row.updated_at),
         "domain": row.domain,
     })

@@ -8,6 +8,9 @@ use super::{
     reply::Refusal,
 };
 
+/// Characters of a text that is read as an integer.
+const MAX_INTEGER_TEXT: usize = 1000;
+
 /// What a client sent, by field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fields {
@@ -46,11 +49,24 @@ impl Fields {
         self.members.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value)
     }
 
+    /// All fields, the last of those with the same name.
+    pub(super) fn into_last(self) -> Vec<(String, Input)> {
+        let mut last: Vec<(String, Input)> = Vec::with_capacity(self.members.len());
+        for (name, value) in self.members {
+            match last.iter_mut().find(|(n, _)| *n == name) {
+                Some(member) => member.1 = value,
+                None => last.push((name, value)),
+            }
+        }
+        last
+    }
+
     /// A field as a serializer gets it.
     pub(super) fn given(&self, name: &str, need: Need) -> Given<'_> {
         match self.get(name) {
             Some(Input::Text(text)) if self.is_form && text.text.is_empty() => match need {
                 Need::Required => Given::Value(self.get(name).unwrap_or(&Input::Null)),
+                Need::Optional => Given::Absent,
                 Need::Nullable => Given::Value(&Input::Null),
             },
             Some(value) => Given::Value(value),
@@ -64,6 +80,7 @@ impl Fields {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
     Required,
+    Optional,
     /// Optional, and may be null.
     Nullable,
 }
@@ -143,6 +160,41 @@ pub(super) fn text(given: Given<'_>, max: usize) -> Result<Option<String>, Vec<S
     if messages.is_empty() { Ok(Some(trimmed.to_owned())) } else { Err(messages) }
 }
 
+/// An integer between `min` and `max`; one beyond the range of the type is its end.
+pub(super) fn integer(given: Given<'_>, min: i128, max: i128) -> Result<Option<i128>, Vec<String>> {
+    let value = match given {
+        Given::Value(value) => value,
+        Given::Absent => return Ok(None),
+        Given::Missing => return fault(REQUIRED),
+    };
+    let text = match value {
+        Input::Null => return fault(NULL),
+        Input::Int(digits) => digits.clone(),
+        Input::Float(float) => json_text::float_text(*float),
+        Input::Text(text) if text.text.chars().count() > MAX_INTEGER_TEXT => {
+            return fault("String value too large.");
+        }
+        Input::Text(text) => text.text.clone(),
+        Input::Bool(_) | Input::List(_) | Input::Dict(_) | Input::File(_) => String::new(),
+    };
+    let Some(value) = python::int(without_zeros(&text)) else {
+        return fault("A valid integer is required.");
+    };
+    if value < min {
+        return fault(&format!("Ensure this value is greater than or equal to {min}."));
+    }
+    if value > max {
+        return fault(&format!("Ensure this value is less than or equal to {max}."));
+    }
+    Ok(Some(value))
+}
+
+/// The text without a point and zeros at its end.
+fn without_zeros(text: &str) -> &str {
+    let trimmed = python::strip(text).trim_end_matches('0');
+    trimmed.strip_suffix('.').unwrap_or(text)
+}
+
 /// Whether a reference is null; an empty text is.
 pub(super) fn is_null(value: &Input) -> bool {
     match value {
@@ -186,6 +238,25 @@ pub(super) fn shown(value: &Input) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn int(json: &str) -> Result<Option<i128>, Vec<String>> {
+        let value = super::super::input::parse(json).unwrap();
+        integer(Given::Value(&value), i128::MIN, i128::MAX)
+    }
+
+    #[test]
+    fn whole_numbers_in_any_writing_are_integers() {
+        for json in ["2", "2.0", "\" 2 \"", "\"+2\"", "\"2.0\"", "\"2.00 \"", "\"0_2\"", "\"2.\""] {
+            assert_eq!(int(json), Ok(Some(2)), "{json}");
+        }
+        assert_eq!(int("10"), Ok(Some(10)));
+        assert_eq!(int("100.0"), Ok(Some(100)));
+        for json in ["true", "1.5", "\"\"", "[]", "\"x\"", "1e22", "\"1e1\""] {
+            assert_eq!(int(json), Err(vec!["A valid integer is required.".to_owned()]), "{json}");
+        }
+        let long = format!("\"{}\"", "1".repeat(1001));
+        assert_eq!(int(&long), Err(vec!["String value too large.".to_owned()]));
+    }
 
     #[test]
     fn all_that_is_wrong_with_a_text_is_told() {

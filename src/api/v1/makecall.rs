@@ -9,11 +9,10 @@ use super::{
 };
 use crate::{
     api::is_number,
+    calls::gate::Patience,
+    policy::{Purpose, Request},
     store::{CrawlAnswer, CrawlRequest, New},
 };
-
-/// Characters of a business name.
-const MAX_BUSINESS_NAME: usize = 255;
 
 pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
     let given = |name| call.query.last(name).unwrap_or("");
@@ -29,25 +28,37 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
     if !caller_id.is_empty() && !is_number(caller_id) {
         return Ok(fail("caller_id must be a + or none, and 1 to 15 digits, without blanks"));
     }
-    if business_name.chars().count() > MAX_BUSINESS_NAME || business_name.contains('\0') {
-        return Ok(fail("business_name must have no more than 255 characters, and no NUL"));
-    }
     if call.is_head {
         // Only the length of the answer goes out, and it is that of any id.
         return Ok(success(number, Uuid::nil()));
     }
+    let wanted = Request {
+        number: number.to_owned(),
+        caller_id: Some(caller_id.to_owned()).filter(|id| !id.is_empty()),
+        asked_by: Some(call.who()?.user),
+        purpose: Purpose::Crawl,
+    };
+    if let Some(refusal) = call.api.gate().ask(&wanted, Patience::Waits).await? {
+        return Ok(fail(&refusal.why));
+    }
     let request = CrawlRequest {
         number: number.to_owned(),
-        business_name: Some(business_name.to_owned()).filter(|name| !name.is_empty()),
+        // A database need not be able to keep a NUL.
+        business_name: Some(business_name.replace('\0', "\u{fffd}")).filter(|n| !n.is_empty()),
         caller_id: Some(caller_id.to_owned()).filter(|id| !id.is_empty()),
         new: match given("new") {
             "0" => New::Continue,
             "force" => New::Force,
             _ => New::Fresh,
         },
-        asked_by: Some(call.who.user),
+        asked_by: Some(call.who()?.user),
     };
     let answer = call.api.store().request_crawl(request).await?;
+    if let CrawlAnswer::Queued { scan, .. } = &answer
+        && let Some(over) = call.api.gate().scan_over(call.api.store().scan_usage(*scan).await?)
+    {
+        return Ok(fail(&format!("{over}; new=force starts a fresh scan")));
+    }
     let switch = &call.api.0.switch;
     Ok(match answer {
         CrawlAnswer::CompletedAlready => fail("crawl is completed already"),
@@ -55,14 +66,14 @@ pub(super) async fn makecall(call: &Call) -> Result<Reply, Refusal> {
         CrawlAnswer::Queued { .. } if !switch.ready() => fail("Switch Connection error"),
         CrawlAnswer::Queued { scan, call_uuid } => {
             // Placing calls costs money: who asked for them is on record.
-            tracing::info!(%scan, call = %call_uuid, user = %call.who.name, "A crawl was asked for.");
+            tracing::info!(%scan, call = %call_uuid, user = %call.who()?.name, "A crawl was asked for.");
             switch.wake();
             success(number, call_uuid)
         }
     })
 }
 
-fn success(number: &str, call_uuid: Uuid) -> Reply {
+pub(super) fn success(number: &str, call_uuid: Uuid) -> Reply {
     Reply::ok(json!({
         "dial_number": number,
         "status": "success",
@@ -72,6 +83,6 @@ fn success(number: &str, call_uuid: Uuid) -> Reply {
     }))
 }
 
-fn fail(message: &str) -> Reply {
+pub(super) fn fail(message: &str) -> Reply {
     Reply::ok(json!({"status": "fail", "message": message, "fs_output": ""}))
 }

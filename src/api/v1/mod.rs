@@ -7,6 +7,7 @@
 
 mod body;
 mod callmenu;
+mod carrier_hooks;
 mod did_numbers;
 mod extensions;
 mod fields;
@@ -19,8 +20,11 @@ mod phonenumber;
 mod python;
 mod query;
 mod reply;
+mod route;
 mod scan;
+mod sendsms;
 mod submenu;
+mod users;
 
 use std::net::SocketAddr;
 
@@ -34,163 +38,46 @@ use uuid::Uuid;
 
 use self::{
     fields::Fields,
+    input::Input,
     negotiation::Render,
     query::Query,
     reply::{Refusal, Reply, Vary},
+    route::{Access, Found, Route},
 };
 use super::{Api, auth, server::Peer};
-use crate::store::{Authenticated, DidId, StoreError};
+use crate::{
+    config::Secret,
+    store::{Authenticated, DidId, StoreError, UserId},
+};
 
-/// An endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
-    Hello,
-    MakeCall,
-    SubMenu,
-    Scan,
-    CallMenu,
-    PhoneNumber,
-    Extensions,
-    Extension,
-    DidNumbers,
-    DidNumber,
-}
-
-impl Route {
-    const ALL: [Self; 10] = [
-        Self::Hello,
-        Self::MakeCall,
-        Self::SubMenu,
-        Self::Scan,
-        Self::CallMenu,
-        Self::PhoneNumber,
-        Self::Extensions,
-        Self::Extension,
-        Self::DidNumbers,
-        Self::DidNumber,
-    ];
-
-    /// Its path, after percent-decoding; that of one row is followed by the row's id and a slash.
-    fn path(self) -> &'static str {
-        match self {
-            Self::Hello => "/api/hello/",
-            Self::MakeCall => "/api/makecall/",
-            Self::SubMenu => "/api/makecall_submenu/",
-            Self::Scan => "/api/scan/",
-            Self::CallMenu => "/api/callmenu/",
-            Self::PhoneNumber => "/api/phonenumber/",
-            Self::Extensions | Self::Extension => "/api/extensions/",
-            Self::DidNumbers | Self::DidNumber => "/api/did_numbers/",
-        }
-    }
-
-    /// Whether it is about one row.
-    fn has_id(self) -> bool {
-        matches!(self, Self::Extension | Self::DidNumber)
-    }
-
-    /// The endpoint at this path, with the id that the path ends with.
-    fn find(path: &str) -> Option<(Self, &str)> {
-        Self::ALL.into_iter().find_map(|route| {
-            let rest = path.strip_prefix(route.path())?;
-            if !route.has_id() {
-                return rest.is_empty().then_some((route, ""));
-            }
-            let id = rest.strip_suffix('/')?;
-            (!id.is_empty() && !id.contains(['/', '.'])).then_some((route, id))
-        })
-    }
-
-    /// The name that OPTIONS tells.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Hello => "Hello",
-            Self::MakeCall => "Make Call",
-            Self::SubMenu => "Make Call Sub Menu",
-            Self::Scan => "Scan Call",
-            Self::CallMenu => "Show Call Menu",
-            Self::PhoneNumber => "Phonenumber",
-            Self::Extensions => "Extension List",
-            Self::Extension => "Extension Instance",
-            Self::DidNumbers => "Did Number List",
-            Self::DidNumber => "Did Number Instance",
-        }
-    }
-
-    /// What it does, for a person who reads its page.
-    fn description(self) -> &'static str {
-        match self {
-            Self::Hello => "Says hello, to try the address and the token.",
-            Self::MakeCall => {
-                "Calls a number to explore its menu. new=1 goes on with an unfinished scan or \
-                 starts another one, new=0 only goes on, new=force always starts another one."
-            }
-            Self::Scan => "Lists the scans, the newest first.",
-            Self::CallMenu => "Shows the menu of a number as a tree.",
-            Self::SubMenu => {
-                "Calls a number, presses the way to a menu and connects a person there."
-            }
-            Self::PhoneNumber => "Enters a number (POST), or tells what is known of it.",
-            Self::Extensions => "Lists the softphones' accounts, or makes one.",
-            Self::Extension => "Shows, changes or deletes a softphone's account.",
-            Self::DidNumbers => "Lists the telephone numbers that are ours.",
-            Self::DidNumber => "Shows, changes or forgets a telephone number of ours.",
-        }
-    }
-
-    /// Query parameters, for the form on its page.
-    fn parameters(self) -> &'static [&'static str] {
-        match self {
-            Self::Hello => &[],
-            Self::MakeCall => &["number", "new", "caller_id", "business_name"],
-            Self::Scan => &["number", "limit", "offset"],
-            Self::CallMenu => &["number"],
-            Self::SubMenu => &["id", "forwarding_number"],
-            Self::PhoneNumber
-            | Self::Extensions
-            | Self::Extension
-            | Self::DidNumbers
-            | Self::DidNumber => &[],
-        }
-    }
-
-    /// The methods that it answers, in the order in which `Allow` names them.
-    fn allow(self) -> &'static str {
-        match self {
-            Self::Hello | Self::MakeCall | Self::SubMenu | Self::Scan | Self::CallMenu => {
-                "GET, HEAD, OPTIONS"
-            }
-            Self::PhoneNumber => "POST, OPTIONS",
-            Self::Extensions => "GET, POST, HEAD, OPTIONS",
-            // Numbers are bought at the carrier, who is asked by nobody yet.
-            Self::DidNumbers => "GET, HEAD, OPTIONS",
-            Self::Extension | Self::DidNumber => "GET, PUT, PATCH, DELETE, HEAD, OPTIONS",
-        }
-    }
-
-    fn allows(self, method: &str) -> bool {
-        self.allow().split(", ").any(|allowed| allowed == method)
-    }
-}
-
-/// A request that is found, negotiated, and comes from somebody.
+/// A request that is found, negotiated, and let in.
 struct Call {
     api: Api,
-    who: Authenticated,
+    /// Who sent it; `None` where anybody may.
+    sender: Option<Authenticated>,
     query: Query,
     headers: HeaderMap,
     /// Empty for a method that has none.
     body: Vec<u8>,
     /// HEAD: as GET, but nothing may happen.
     is_head: bool,
+    /// Whether the path ends with `.json`.
+    has_suffix: bool,
     /// Scheme and host for links, without a slash at the end.
     base: String,
+    /// From where it came.
+    peer: Option<SocketAddr>,
 }
 
 impl Call {
     /// The fields of the body.
     fn fields(&self) -> Result<Fields, Refusal> {
         body::fields(&self.headers, &self.body)
+    }
+
+    /// Who sent it.
+    fn who(&self) -> Result<&Authenticated, Refusal> {
+        self.sender.as_ref().ok_or(Refusal::Forbidden(auth::Fault::NotProvided.detail()))
     }
 }
 
@@ -202,7 +89,7 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     }
     let path = query::percent_decode(parts.uri.path());
     let raw_query = parts.uri.query().unwrap_or("");
-    let Some((route, id)) = Route::find(&path) else {
+    let Some(Found { route, id, has_suffix }) = Route::find(&path) else {
         // The redirect comes first of all, whatever the method and the credentials.
         let with_slash = format!("{path}/");
         return match Route::find(&with_slash) {
@@ -215,7 +102,8 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     };
     // Methods are compared in upper case, as the old gateway did it.
     let method = parts.method.as_str().to_ascii_uppercase();
-    let shown = page::Shown { route, method: &method, target: &parts.uri, query: &query };
+    let mut shown =
+        page::Shown { route, method: &method, target: &parts.uri, query: &query, csrf: None };
 
     let render = match negotiation::negotiate(&query, &parts.headers) {
         Ok(render) => render,
@@ -224,17 +112,16 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
             return reply::respond(Err(refusal), render, Vary::Accept, &shown);
         }
     };
-    let who = match auth::authenticate(api.store(), &parts.headers).await {
-        Ok(Ok(who)) => who,
-        Ok(Err(fault)) => {
-            let refusal = Err(Refusal::Forbidden(fault.detail()));
-            return reply::respond(refusal, render, Vary::AcceptAndCookie, &shown);
-        }
-        Err(error) => {
-            let refusal = Err(error.into());
-            return reply::respond(refusal, render, Vary::AcceptAndCookie, &shown);
+    let (sender, csrf) = match admit(&api, route, &parts.headers).await {
+        Ok(Some(known)) => (Some(known.who), known.csrf),
+        Ok(None) => (None, None),
+        Err(refusal) => {
+            let decided_early = matches!(refusal, Refusal::Challenge(_));
+            let vary = if decided_early { Vary::Accept } else { Vary::AcceptAndCookie };
+            return reply::respond(Err(refusal), render, vary, &shown);
         }
     };
+    shown.csrf = csrf.as_ref();
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let base = base(&parts.headers, peer);
     let is_head = parts.method == Method::HEAD;
@@ -243,19 +130,71 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     } else if method == "OPTIONS" {
         options(&api, route, id).await
     } else {
-        let reads_body =
-            matches!(method.as_str(), "POST" | "PUT" | "PATCH") && route != Route::PhoneNumber;
+        let changes = matches!(method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE");
+        let reads_body = changes && method != "DELETE" && route != Route::PhoneNumber;
         let body = if reads_body { body::read(sent).await } else { Ok(Vec::new()) };
         match body {
             Ok(body) => {
                 let headers = parts.headers.clone();
-                let call = Call { api, who, query: query.clone(), headers, body, is_head, base };
-                run(route, id.to_owned(), method.clone(), call).await
+                let query = query.clone();
+                let call =
+                    Call { api, sender, query, headers, body, is_head, has_suffix, base, peer };
+                match csrf.as_ref().filter(|_| changes) {
+                    Some(csrf) if !shows_csrf(&call, csrf) => {
+                        Err(Refusal::Forbidden(auth::Fault::Csrf.detail()))
+                    }
+                    Some(_) | None => run(route, id.to_owned(), method.clone(), call).await,
+                }
             }
             Err(refusal) => Err(refusal),
         }
     };
     reply::respond(result, render, Vary::AcceptAndCookie, &shown)
+}
+
+/// Who sent the request, if the endpoint lets them in; `None` is anybody.
+async fn admit(
+    api: &Api,
+    route: Route,
+    headers: &HeaderMap,
+) -> Result<Option<auth::Known>, Refusal> {
+    let by_password = match route.access() {
+        Access::Known => None,
+        Access::Admin | Access::Anybody => auth::basic(api, headers).await?,
+    };
+    let by_password = by_password.transpose().map_err(|f| Refusal::Challenge(f.detail()))?;
+    let by_password = by_password.map(|who| auth::Known { who, csrf: None });
+    match (route.access(), by_password) {
+        (Access::Anybody, known) => Ok(known),
+        (Access::Admin, Some(known)) => admin(known).map(Some),
+        (Access::Known | Access::Admin, _) => {
+            let known = auth::session_or_token(api.store(), headers)
+                .await?
+                .map_err(|fault| Refusal::Forbidden(fault.detail()))?;
+            match route.access() {
+                Access::Admin => admin(known).map(Some),
+                Access::Known | Access::Anybody => Ok(Some(known)),
+            }
+        }
+    }
+}
+
+fn admin(known: auth::Known) -> Result<auth::Known, Refusal> {
+    match known.who.is_admin {
+        true => Ok(known),
+        false => Err(Refusal::Forbidden("You do not have permission to perform this action.")),
+    }
+}
+
+/// Whether a browser's request shows that a page of ours sent it.
+fn shows_csrf(call: &Call, csrf: &Secret<String>) -> bool {
+    let fields = call.fields().ok();
+    let field = fields.as_ref().and_then(|fields| fields.get(page::CSRF_FIELD));
+    let field = match field {
+        Some(Input::Text(text)) => Some(text.text.as_str()),
+        _ => call.query.last(page::CSRF_FIELD),
+    };
+    auth::shows_csrf(&call.headers, field, csrf)
 }
 
 /// Runs a handler in a task of its own: a client that leaves does not stop it half-way, and a
@@ -269,17 +208,29 @@ async fn run(route: Route, id: String, method: String, call: Call) -> Result<Rep
             (Route::Scan, _) => scan::scan(&call).await,
             (Route::CallMenu, _) => callmenu::callmenu(&call).await,
             (Route::PhoneNumber, _) => phonenumber::phonenumber(&call).await,
+            (Route::SendSms, _) => sendsms::sendsms(&call).await,
+            (Route::SmsCallback, _) => carrier_hooks::callback(&call).await,
+            (Route::SmsIncoming, _) => carrier_hooks::incoming(&call).await,
             (Route::Extensions, "POST") => extensions::create(&call).await,
             (Route::Extensions, _) => extensions::list(&call).await,
             (Route::Extension, "PUT") => extensions::update(&call, &id, false).await,
             (Route::Extension, "PATCH") => extensions::update(&call, &id, true).await,
             (Route::Extension, "DELETE") => extensions::delete(&call, &id).await,
             (Route::Extension, _) => extensions::retrieve(&call, &id).await,
+            (Route::DidSearch, _) => did_numbers::search(&call).await,
+            (Route::DidNumbers, "POST") => did_numbers::create(&call).await,
             (Route::DidNumbers, _) => did_numbers::list(&call).await,
             (Route::DidNumber, "PUT") => did_numbers::update(&call, &id, false).await,
             (Route::DidNumber, "PATCH") => did_numbers::update(&call, &id, true).await,
             (Route::DidNumber, "DELETE") => did_numbers::delete(&call, &id).await,
             (Route::DidNumber, _) => did_numbers::retrieve(&call, &id).await,
+            (Route::Root, _) => Ok(users::root(&call)),
+            (Route::Users, "POST") => users::create(&call).await,
+            (Route::Users, _) => users::list(&call).await,
+            (Route::User, "PUT") => users::update(&call, &id, false).await,
+            (Route::User, "PATCH") => users::update(&call, &id, true).await,
+            (Route::User, "DELETE") => users::delete(&call, &id).await,
+            (Route::User, _) => users::retrieve(&call, &id).await,
         }
     });
     task.await.unwrap_or_else(|error| Err(Refusal::internal(&error)))
@@ -298,6 +249,11 @@ async fn options(api: &Api, route: Route, id: &str) -> Result<Reply, Refusal> {
         (Route::DidNumber, Some(id)) => {
             let known = api.store().did(DidId(id)).await?.is_some();
             known.then(|| ("PUT", did_numbers::actions()))
+        }
+        (Route::Users, _) => Some(("POST", users::actions())),
+        (Route::User, Some(id)) => {
+            let known = api.store().user(UserId(id)).await?.is_some();
+            known.then(|| ("PUT", users::actions()))
         }
         _ => None,
     };

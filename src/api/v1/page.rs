@@ -1,14 +1,15 @@
 //! The page that a browser gets in the place of JSON.
 
+use std::fmt::Write as _;
+
 use axum::http::{StatusCode, Uri};
 use serde_json::Value;
 
-use super::{Route, json_text, query::Query};
+use super::{json_text, query::Query, route::Route};
+use crate::api::html::{escape, fill};
+use crate::config::Secret;
 
 const TEMPLATE: &str = include_str!("page.html");
-/// What such a page may do: be read, and send its form to where it came from.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 const INDENT: usize = 4;
 
 /// The request that a page shows.
@@ -17,7 +18,12 @@ pub(super) struct Shown<'a> {
     pub(super) method: &'a str,
     pub(super) target: &'a Uri,
     pub(super) query: &'a Query,
+    /// What its forms must send back, for who has a session.
+    pub(super) csrf: Option<&'a Secret<String>>,
 }
+
+/// The field in which they send it.
+pub(super) const CSRF_FIELD: &str = "csrfmiddlewaretoken";
 
 /// The page for an answer. Everything on it that came from outside is escaped.
 pub(super) fn page(shown: &Shown<'_>, status: StatusCode, value: &Value) -> String {
@@ -30,54 +36,42 @@ pub(super) fn page(shown: &Shown<'_>, status: StatusCode, value: &Value) -> Stri
         "status" => escape(&status.to_string()),
         "allow" => escape(route.allow()),
         "body" => escape(&json_text::text(value, Some(INDENT))),
-        "form" => form(route, shown.query),
+        "form" => forms(shown),
         _ => String::new(),
     })
 }
 
-/// A form to try the endpoint with other parameters.
-fn form(route: Route, query: &Query) -> String {
-    let fields: String = route
-        .parameters()
-        .iter()
-        .map(|name| {
-            let (name, value) = (escape(name), escape(query.last(name).unwrap_or("")));
-            format!(
-                "<label for=\"{name}\">{name}</label><input id=\"{name}\" name=\"{name}\" \
-                 value=\"{value}\">\n"
-            )
-        })
-        .collect();
-    if fields.is_empty() {
-        return fields;
-    }
+/// Forms to try the endpoint: with other parameters, and with something to send to it.
+fn forms(shown: &Shown<'_>) -> String {
+    let Shown { route, query, csrf, .. } = shown;
     let path = escape(route.path());
-    format!("<form method=\"get\" action=\"{path}\">\n{fields}<button>GET</button>\n</form>\n")
-}
-
-/// Puts values in the places of `{{name}}`, in one pass: a value is never taken for a template.
-fn fill(template: &str, value: impl Fn(&str) -> String) -> String {
-    let mut parts = template.split("{{");
-    let mut page = parts.next().unwrap_or("").to_owned();
-    for part in parts {
-        let (name, rest) = part.split_once("}}").unwrap_or(("", part));
-        page.push_str(&value(name));
-        page.push_str(rest);
+    let field = |name: &&str| {
+        let (name, value) = (escape(name), escape(query.last(name).unwrap_or("")));
+        format!(
+            "<label for=\"{name}\">{name}</label><input id=\"{name}\" name=\"{name}\" \
+             value=\"{value}\">\n"
+        )
+    };
+    let mut forms = String::new();
+    let parameters: String = route.parameters().iter().map(field).collect();
+    if !parameters.is_empty() && route.allows("GET") {
+        let _ = write!(
+            forms,
+            "<form method=\"get\" action=\"{path}\">\n{parameters}<button>GET</button>\n</form>\n"
+        );
     }
-    page
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
+    let fields: String = route.body_fields().iter().map(field).collect();
+    // Without a session a form would come without credentials.
+    if let Some(csrf) = csrf
+        && !fields.is_empty()
+    {
+        let csrf = escape(csrf.expose());
+        let _ = write!(
+            forms,
+            "<form method=\"post\" action=\"{path}\">\n\
+             <input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{csrf}\">\n\
+             {fields}<button>POST</button>\n</form>\n"
+        );
     }
-    escaped
+    forms
 }

@@ -8,6 +8,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{json_text, negotiation::Render, page};
+use crate::api::html::POLICY;
 
 /// What a handler answers.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,14 @@ pub(super) enum Refusal {
     CutOff,
     /// The body did not come in time.
     TooSlow,
+    /// The name and password in the header are wrong; the only refusal with a challenge.
+    Challenge(&'static str),
+    /// The carrier sent what makes no sense; it is not told what.
+    Senseless,
+    /// Something else than this service did not do its part; the text says what.
+    Upstream(String),
+    /// It would collide with what is under way.
+    Conflict(String),
     /// Our fault.
     Internal,
 }
@@ -76,13 +85,18 @@ impl Refusal {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Challenge(_) => StatusCode::UNAUTHORIZED,
+            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Senseless | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn body(&self) -> Value {
         let detail = match self {
-            Self::Forbidden(detail) => (*detail).to_owned(),
+            Self::Forbidden(detail) | Self::Challenge(detail) => (*detail).to_owned(),
+            Self::Upstream(detail) | Self::Conflict(detail) => detail.clone(),
+            Self::Senseless => return json!({}),
             Self::NotFound => "Not found.".to_owned(),
             Self::Method(method) => format!("Method \"{method}\" not allowed."),
             Self::NotAcceptable => "Could not satisfy the request Accept header.".to_owned(),
@@ -115,6 +129,7 @@ pub(super) fn respond(
     vary: Vary,
     shown: &page::Shown<'_>,
 ) -> Response {
+    let is_challenge = matches!(result, Err(Refusal::Challenge(_)));
     let (status, value) = match result {
         Ok(Reply { status, value: Some(value) }) => (status, value),
         // A page always has something to show.
@@ -132,8 +147,12 @@ pub(super) fn respond(
         Render::Html => ("text/html; charset=utf-8", page::page(shown, status, &value)),
     };
     let mut response = dressed(with(status, content_type, body), vary, shown);
+    if is_challenge {
+        let challenge = HeaderValue::from_static("Basic realm=\"api\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if render == Render::Html {
-        let policy = HeaderValue::from_static(page::POLICY);
+        let policy = HeaderValue::from_static(POLICY);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    Call, Route, python,
+    Call, python,
     query::Query,
     reply::{Refusal, Reply},
+    route::Route,
     timestamp,
 };
 use crate::store::{ScanFilter, ScanRow};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     body::to_bytes,
-    extract::{Path, Request, State},
+    extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
@@ -13,7 +13,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Who, problem::Problem, rfc3339};
-use crate::api::{Api, CallRequest, is_number};
+use crate::{
+    api::{Api, CallRequest, is_number},
+    calls::gate::Patience,
+    policy::{Purpose, Refusal, Request, Rule},
+};
 
 /// Bytes of a request's body.
 const MAX_BODY: usize = 64 * 1024;
@@ -31,7 +35,7 @@ struct Wanted {
 pub(super) async fn dial(
     State(api): State<Api>,
     Who(who): Who,
-    request: Request,
+    request: axum::extract::Request,
 ) -> Result<Response, Problem> {
     let wanted: Wanted = body(request).await?;
     for (name, number) in
@@ -42,6 +46,15 @@ pub(super) async fn dial(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
     }
+    let request = Request {
+        number: wanted.number.clone(),
+        caller_id: wanted.caller_id.clone(),
+        asked_by: Some(who.user),
+        purpose: Purpose::Call,
+    };
+    if let Some(refusal) = api.gate().ask(&request, Patience::Now).await? {
+        return Err(refused(&api, refusal));
+    }
     let id = api.0.switch.dial(CallRequest {
         number: wanted.number,
         caller_id: wanted.caller_id,
@@ -51,6 +64,19 @@ pub(super) async fn dial(
     tracing::info!(call = %id, user = %who.name, "A call was asked for.");
     let location = [(header::LOCATION, format!("/api/v2/calls/{id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(json!({"id": id}))).into_response())
+}
+
+/// What the policy says, as an answer.
+fn refused(api: &Api, refusal: Refusal) -> Problem {
+    match (refusal.rule, refusal.until) {
+        (Rule::Stopped, _) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, refusal.why),
+        (_, None) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.why),
+        (_, Some(until)) => {
+            let wait = until.since(api.store().now()).as_secs().saturating_add(1);
+            let wait = u32::try_from(wait).unwrap_or(u32::MAX);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, refusal.why).retry_after(wait)
+        }
+    }
 }
 
 /// `GET /api/v2/calls/{id}`: a call's record.
@@ -79,7 +105,9 @@ pub(super) async fn show(
 }
 
 /// The body of a request, which must be JSON.
-pub(super) async fn body<T: serde::de::DeserializeOwned>(request: Request) -> Result<T, Problem> {
+pub(super) async fn body<T: serde::de::DeserializeOwned>(
+    request: axum::extract::Request,
+) -> Result<T, Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let media_type = content_type.unwrap_or("").split(';').next().unwrap_or("").trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
@@ -92,7 +120,7 @@ pub(super) async fn body<T: serde::de::DeserializeOwned>(request: Request) -> Re
 /// The body of a request, which must be JSON whatever its media type says: carriers have types of
 /// their own.
 pub(super) async fn json_body<T: serde::de::DeserializeOwned>(
-    request: Request,
+    request: axum::extract::Request,
 ) -> Result<T, Problem> {
     let read = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY));
     let bytes = read

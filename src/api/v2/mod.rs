@@ -11,12 +11,23 @@
 //! | `GET /api/v2/sms/{id}` | a message and what became of it |
 //! | `POST /api/v2/carrier/receipts?key=` | a carrier's delivery receipt, without a token |
 //! | `POST /api/v2/carrier/messages?key=` | a carrier's inbound message, without a token |
+//! | `GET /api/v2/stop` | `{"stopped", "changed_by", "changed_at"}` |
+//! | `POST /api/v2/stop` | ends all calls and lets none through; `?number=N` ends that call alone |
+//! | `DELETE /api/v2/stop`, `POST /api/v2/resume` | lets calls through again (administrators) |
+//! | `GET /api/v2/opt-outs?after=&limit=` | `{"opt_outs", "next"}`: who is not to be called |
+//! | `POST /api/v2/opt-outs` `{"number", "note"?}` | 201, or 200 if it was on the list |
+//! | `DELETE /api/v2/opt-outs/{number}` | 204 (administrators) |
+//! | `GET /api/v2/audit?number=&after=&limit=` | `{"lines", "next"}` (administrators) |
 //! | `GET /healthz` | 200 or 503, without a token |
 
+mod audit;
 mod calls;
 pub mod events;
+mod opt_outs;
+mod page;
 mod problem;
 mod sms;
+mod stop;
 pub mod tree;
 
 use axum::{
@@ -24,7 +35,7 @@ use axum::{
     extract::{FromRequestParts, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse as _, Response},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use serde_json::json;
 
@@ -43,6 +54,11 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v2/sms/{id}", get(sms::show))
         .route("/api/v2/carrier/receipts", post(sms::receipt))
         .route("/api/v2/carrier/messages", post(sms::incoming))
+        .route("/api/v2/stop", get(stop::show).post(stop::stop).delete(stop::resume))
+        .route("/api/v2/resume", post(stop::resume))
+        .route("/api/v2/opt-outs", get(opt_outs::list).post(opt_outs::add))
+        .route("/api/v2/opt-outs/{number}", delete(opt_outs::remove))
+        .route("/api/v2/audit", get(audit::list))
         .route("/api/v2/{*rest}", axum::routing::any(nothing_here))
 }
 
@@ -77,6 +93,25 @@ impl FromRequestParts<Api> for Who {
                 Err(Problem::new(StatusCode::FORBIDDEN, auth::Fault::Inactive.detail()))
             }
             Err(fault) => Err(Problem::new(StatusCode::UNAUTHORIZED, fault.detail())),
+        }
+    }
+}
+
+/// An administrator who sent the request; a handler that takes it is closed to all others.
+pub(crate) struct Admin(pub(crate) Authenticated);
+
+impl FromRequestParts<Api> for Admin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Who(who) = Who::from_request_parts(parts, api).await?;
+        match who.is_admin {
+            true => Ok(Self(who)),
+            false => {
+                let detail = "this needs the token of an administrator: \
+                              `phoneai token create NAME --admin` makes one";
+                Err(Problem::new(StatusCode::FORBIDDEN, detail))
+            }
         }
     }
 }
