@@ -54,8 +54,9 @@ const OTHER_FRAMES: u32 = 6;
 const OTHER_BELOW_DB: f32 = 20.0;
 const OTHER_ABOVE_NOISE_DB: f32 = 6.0;
 
-/// The level of the noise sinks at once and rises by this in a frame, 2.5 dB a second.
-const NOISE_RISE_DB: f32 = 0.05;
+/// The level of the noise sinks at once and rises towards a higher one by this part in a frame, a
+/// time constant of 200 ms: [`OTHER_FRAMES`] of somebody who answers still stand out.
+const NOISE_RISE: f32 = 0.1;
 
 /// Whose tones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +142,8 @@ impl ProgressDetector {
     /// Takes a frame with the state of its burst, and says what began or ended.
     pub fn push(&mut self, frame: &ToneFrame, burst: &BurstState) -> Option<SoundEvent> {
         if frame.tone.is_none() {
-            let risen = self.noise_dbov.map_or(frame.dbov, |noise| noise + NOISE_RISE_DB);
-            self.noise_dbov = Some(risen.min(frame.dbov));
+            let noise = self.noise_dbov.unwrap_or(frame.dbov);
+            self.noise_dbov = Some(frame.dbov.min(noise + (frame.dbov - noise) * NOISE_RISE));
         }
         if let Some(over) = self.over(frame, burst) {
             return Some(over);
