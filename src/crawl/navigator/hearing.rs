@@ -20,6 +20,8 @@ pub const MAX_HEARD_WORDS: usize = 2000;
 const TAIL_MS: CallMs = 500;
 /// Words closer to each other than this are of one breath.
 const BREATH_MS: CallMs = 150;
+/// A beep is told about this long after its end at most.
+const BEEP_MS: CallMs = 300;
 /// Quiet after which a prompt is over that says nothing can follow it.
 const LEAVE_MS: CallMs = 1500;
 /// Quiet after which a request for digits or words is over: what is asked for is not given, and
@@ -84,6 +86,10 @@ pub(super) struct Hearing {
     sounds_like_person: bool,
     /// Whoever speaks has stopped as if it were our turn.
     waits: bool,
+    /// When a beep was over that nothing has followed.
+    beeped_at: Option<CallMs>,
+    /// It says that it records.
+    pub records: bool,
     /// Why we left before it was over.
     pub taken: Option<Taken>,
     /// Where ringing or music began: words that are heard there were made up.
@@ -163,6 +169,8 @@ impl Hearing {
             person: false,
             sounds_like_person: false,
             waits: false,
+            beeped_at: None,
+            records: false,
             taken: None,
             tone_from: None,
         }
@@ -187,6 +195,16 @@ impl Hearing {
     /// True for what is heard before the call's first key.
     pub fn is_first(&self) -> bool {
         self.tail_end.is_none()
+    }
+
+    /// A beep was over at `now`.
+    pub fn beeped(&mut self, now: CallMs) {
+        self.beeped_at = Some(now);
+    }
+
+    /// When a beep was over that nothing has followed, once it is quiet; none as soon as we left.
+    pub fn beeped_at(&self) -> Option<CallMs> {
+        self.beeped_at.filter(|_| !self.speaking && self.taken.is_none())
     }
 
     /// Whoever speaks waits for an answer, by the rhythm of it. Words of a person mean one then.
@@ -216,6 +234,7 @@ impl Hearing {
 
     pub fn speech_started(&mut self, at: CallMs) {
         self.speaking = true;
+        self.beeped_at = None;
         if at >= self.fence {
             self.began.get_or_insert(at);
             self.sound_since = Some(at);
@@ -224,6 +243,8 @@ impl Hearing {
 
     pub fn speech_ended(&mut self, at: CallMs) {
         self.speaking = false;
+        // Who has talked on after a beep was not recording.
+        self.beeped_at = self.beeped_at.filter(|beep| at <= beep.saturating_add(BEEP_MS));
         self.quiet_since = self.quiet_since.max(at);
         if let Some(since) = self.sound_since.take() {
             self.sound_ms = self.sound_ms.saturating_add(at.saturating_sub(since));
@@ -319,6 +340,7 @@ impl Hearing {
         let behind_a_key = self.tail_end.is_some();
         // At the beginning of a call a menu often follows "your call is important to us".
         self.offers = !understood.options.is_empty();
+        self.records = understood.kind == PromptKind::Voicemail;
         let words: Vec<&Word> = self.transcripts.iter().flat_map(|t| &t.words).collect();
         let person = understood.kind == PromptKind::Person || (!self.offers && is_a_person(&words));
         // A recorded greeting may begin with "hello" too: the call's first words get a moment.

@@ -18,6 +18,10 @@ const MAX_HELLO_WORDS: usize = 3;
 /// A beep this soon after a key is the menu's own: it says that it has heard the key.
 const CHIME_MS: CallMs = 1000;
 
+/// Silence after a beep that shows that something records. A voice that sings is a beep to the
+/// detector now and then, and talks on.
+const RECORDER_MS: CallMs = 1000;
+
 /// Who or what took the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -79,6 +83,11 @@ impl Navigator {
                 self.line_gone = true;
                 return listening.hearing.line_gone(at);
             }
+            // What talks on after a beep is no recorder, unless it has said that it is one.
+            Tone::Beep if !offers && !listening.hearing.records => {
+                listening.hearing.beeped(now);
+                return self.actions.push_back(Action::Flush);
+            }
             Tone::Beep => Taken::Recorder,
             Tone::Fax => Taken::Fax,
             // At the beginning of a call a menu may be one that rings or plays a tune first.
@@ -94,6 +103,12 @@ impl Navigator {
         }
         listening.hearing.no_words_from(at);
         self.leave(now, taken);
+    }
+
+    /// When a beep that silence follows is taken for that of a recorder.
+    pub(super) fn recorder_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        listening.hearing.beeped_at().map(|at| at.saturating_add(RECORDER_MS))
     }
 
     /// Hangs up now; what was heard until now is understood when it is recognised.

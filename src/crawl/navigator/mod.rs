@@ -411,6 +411,9 @@ impl Navigator {
             listening.hearing.look(now, 0);
             self.actions.push_back(Action::Flush);
         }
+        if self.recorder_due().is_some_and(|due| due <= now) {
+            self.leave(now, Taken::Recorder);
+        }
         let State::Listening(listening) = &self.state else { return };
         if listening.hearing.due(&self.limits, self.line_gone) <= now {
             self.conclude(now);
@@ -428,7 +431,7 @@ impl Navigator {
         let State::Listening(listening) = &self.state else { return None };
         let due = listening.hearing.due(&self.limits, self.line_gone).min(self.call_limit());
         let flush = listening.hearing.flush_due().filter(|_| !listening.flushed);
-        [Some(due), flush, self.look_due()].into_iter().flatten().min()
+        [Some(due), flush, self.look_due(), self.recorder_due()].into_iter().flatten().min()
     }
 
     /// The next thing to do; none when there is nothing to do now.

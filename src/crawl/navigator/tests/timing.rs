@@ -135,6 +135,23 @@ fn a_chime_behind_a_key_is_no_voicemail_and_words_under_ringback_are_none() {
 }
 
 #[test]
+fn a_beep_in_the_middle_of_speech_is_no_voicemail_unless_the_words_announce_it() {
+    for (words, left) in
+        [("For boats, press", false), ("Please leave a message after the tone.", true)]
+    {
+        let mut navigator = behind_zero();
+        navigator.handle(9100, Input::SpeechStarted { at: 9000 });
+        navigator.handle(11_500, said(words, 9000));
+        navigator.handle(12_000, Input::Tone { tone: Tone::Beep, at: 11_800 });
+        navigator.handle_timeout(13_500);
+        navigator.handle(14_000, Input::SpeechEnded { at: 13_700 });
+        navigator.handle_timeout(15_100);
+        let done = actions(&mut navigator);
+        assert_eq!(done.contains(&Action::HangUp(EndReason::Taken)), left, "{words} {done:?}");
+    }
+}
+
+#[test]
 fn who_pauses_at_the_beginning_of_a_call_is_a_person_only_by_the_words() {
     for (words, person) in [("Hello?", true), ("Thank you for calling.", false)] {
         let mut navigator = Navigator::new(Tree::default(), Limits::default());
