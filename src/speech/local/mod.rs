@@ -19,6 +19,7 @@ use super::{
     CallMs, Engine, Listening, SpeechError, SpeechEvent, Transcriber, Transcript,
     activity::Level,
     cutter::{Cutter, FRAME, Piece, RATE},
+    whole,
 };
 
 use call::Call;
@@ -102,25 +103,21 @@ impl Engine for LocalEngine {
     }
 }
 
-/// Recognises a whole recording: 8 kHz linear samples to the words of each phrase, placed in
-/// milliseconds from the first sample. Works on the calling thread.
+/// Recognises a whole recording: 8 kHz linear samples to the words of each piece (see [`whole`]),
+/// placed in milliseconds from the first sample. Works on the calling thread.
 pub fn transcribe(
     model: &Arc<Whisper>,
     settings: &LocalSettings,
     samples: &[i16],
 ) -> Result<Vec<Transcript>, SpeechError> {
     let recogniser = Recogniser::new(Arc::clone(model), settings)?;
-    let mut cutter = Cutter::new(Level::new());
-    let mut work = Workspace::default();
+    let (mut work, mut context) = (Workspace::default(), Context::default());
     let mut transcripts = Vec::new();
-    let mut context = Context::default();
-    let mut hear = |piece: Piece| {
+    for piece in whole::pieces(Level::new(), samples) {
         let transcript = recogniser.words_of_all(&piece, context.before(&piece), &mut work);
         context.note(&transcript);
         transcripts.extend((!transcript.words.is_empty()).then_some(transcript));
-    };
-    cutter.push(0, samples, &mut hear);
-    cutter.finish().into_iter().for_each(hear);
+    }
     Ok(transcripts)
 }
 
@@ -261,6 +258,9 @@ impl Recogniser {
     /// Recognises a piece, and its parts if the model has left out what is plainly to be heard: it
     /// now and then skips a whole sentence and is sure of the rest.
     fn words_of_all(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
+        if place::is_only_tones(piece) {
+            return Transcript::default();
+        }
         let whole = self.words(piece, before, work);
         let Some(unheard) = place::unheard(piece, &whole) else { return whole };
         let (first, second) = place::split(piece, unheard.pause);
