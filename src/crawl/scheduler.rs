@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     calls::{
-        CallFailure, Lines, Order, Report,
+        CallFailure, Cut, Lines, Order, Report,
         gate::Ending,
         live::{LiveEvent, What},
         trunk::{Dialled, Readiness},
@@ -199,13 +199,14 @@ fn unreadable(number: &str) -> Refusal {
 fn may_go_on(placed: &Result<Report, CallFailure>) -> bool {
     !matches!(
         placed,
-        Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(Ending::Number(_)), .. })
+        Err(CallFailure::Refused(_))
+            | Ok(Report { cut: Some(Cut::Operator(Ending::Number(_))), .. })
     )
 }
 
 /// Whether what came of the call says something about the number.
 fn is_the_numbers(placed: &Result<Report, CallFailure>) -> bool {
-    !matches!(placed, Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(_), .. }))
+    !matches!(placed, Err(CallFailure::Refused(_)) | Ok(Report { cut: Some(_), .. }))
 }
 
 /// What came of the call in the words of its record.
@@ -286,7 +287,8 @@ async fn crawl(
         ..told(job, placed)
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    // A call that the service's end or an operator cut short is made again as soon as that is over.
+    // A call that the service's end, an operator or a limit cut short is made again as soon as that
+    // is over.
     let wait = match outcome.cut_short {
         true => Duration::ZERO,
         false => settings.backoff.wait(without_news, spread(job.call_uuid)),
