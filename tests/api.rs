@@ -343,9 +343,9 @@ async fn makecall_refuses_what_is_no_number_and_does_nothing() {
 #[tokio::test]
 async fn makecall_takes_a_business_name_of_any_length_and_keeps_no_nul() {
     let bench = Bench::new().await;
-    let long = format!("/api/makecall/?number=1&business_name=%00{}", "x".repeat(300));
+    let long = format!("/api/makecall/?number=12025550100&business_name=%00{}", "x".repeat(300));
     assert_eq!(bench.get(&long).await.json()["status"], "success");
-    let row = bench.store.number("1").await.unwrap().unwrap();
+    let row = bench.store.number("12025550100").await.unwrap().unwrap();
     assert_eq!(row.business_name, Some(format!("\u{fffd}{}", "x".repeat(300))));
 }
 
