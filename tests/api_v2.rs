@@ -17,6 +17,7 @@ use phoneai::{
         v2::tree::{Leads, TreeView},
     },
     calls::live::{LiveEvent, What},
+    policy::number::Called,
     store::{CallEnd, CallStep, New, NewCall, TokenCheck},
 };
 use serde_json::{Value, json};
@@ -52,6 +53,14 @@ async fn strangers_get_401_and_a_problem() {
         ("POST", "/api/v2/calls"),
         ("GET", "/api/v2/calls/x"),
         ("GET", "/api/v2/numbers/1/tree"),
+        ("GET", "/api/v2/stop"),
+        ("POST", "/api/v2/stop"),
+        ("DELETE", "/api/v2/stop"),
+        ("POST", "/api/v2/resume"),
+        ("GET", "/api/v2/opt-outs"),
+        ("POST", "/api/v2/opt-outs"),
+        ("DELETE", "/api/v2/opt-outs/12025550100"),
+        ("GET", "/api/v2/audit"),
         ("GET", "/api/v2/nope"),
     ] {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
@@ -65,6 +74,41 @@ async fn strangers_get_401_and_a_problem() {
         assert_eq!(problem["detail"], "Authentication credentials were not provided.");
     }
     assert_eq!(bench.get("/api/v2/nope").await.status, StatusCode::NOT_FOUND);
+    for (method, path) in [
+        ("DELETE", "/api/v2/stop"),
+        ("POST", "/api/v2/resume"),
+        ("DELETE", "/api/v2/opt-outs/12025550100"),
+        ("GET", "/api/v2/audit"),
+        ("PUT", "/api/v2/audit"),
+        ("DELETE", "/api/v2/audit"),
+    ] {
+        let answer = bench.ask(method, path, &[]).await;
+        let expected = match method {
+            "PUT" => StatusCode::METHOD_NOT_ALLOWED,
+            "DELETE" if path.ends_with("audit") => StatusCode::METHOD_NOT_ALLOWED,
+            _ => StatusCode::FORBIDDEN,
+        };
+        assert_eq!(answer.status, expected, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn opt_outs_come_in_pages_in_the_order_of_their_numbers() {
+    let bench = Bench::new().await;
+    let numbers: Vec<Called> =
+        (0..5).map(|n| Called::read(&format!("+1202555010{n}")).unwrap()).collect();
+    assert_eq!(bench.store.add_opt_outs(&numbers, "a list", "ann").await.unwrap(), 5);
+    assert_eq!(bench.store.add_opt_outs(&numbers, "again", "bob").await.unwrap(), 0);
+    let (mut seen, mut path) = (Vec::new(), "/api/v2/opt-outs?limit=2".to_owned());
+    loop {
+        let page = bench.get(&path).await.json();
+        let rows = page["opt_outs"].as_array().unwrap().clone();
+        assert!(rows.iter().all(|row| row["note"] == "a list" && row["added_by"] == "ann"));
+        seen.extend(rows.iter().map(|row| row["number"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v2/opt-outs?limit=2&after={}", next.replace('+', "%2B"));
+    }
+    assert_eq!(seen, numbers.iter().map(ToString::to_string).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -216,6 +216,7 @@ async fn the_kill_switch_ends_all_calls_at_once_and_lets_none_through_until_it_i
         answered |= event.number == SILENT && matches!(event.what, What::Answered);
         rings |= event.number == RINGS && matches!(event.what, What::Progress { status: 180 });
     }
+    let began = clock.now();
     let stopped = first.post("/api/v2/stop", &json!({})).await;
     assert_eq!(stopped, json!({"stopped": true, "ending": 2}));
     // Nothing happens in either call between the stop and its end.
@@ -229,6 +230,7 @@ async fn the_kill_switch_ends_all_calls_at_once_and_lets_none_through_until_it_i
     while first.carrier.stats().ended < 2 {
         tokio::task::yield_now().await;
     }
+    println!("the carrier had the ends of both calls {:?} after the stop", clock.now() - began);
 
     let answer = makecall(&first, BUSY).await;
     assert!(answer["message"].as_str().unwrap().contains("stopped all calls"), "{answer}");
@@ -394,7 +396,14 @@ async fn a_scan_outside_of_the_hours_is_put_off_until_they_begin() {
         config.policy.days = day.strftime("%a").to_string().parse().unwrap();
     })
     .await;
+    let mut live = rehearsal.service.live().watch();
     assert_eq!(makecall(&rehearsal, BUSY).await["status"], "success");
+    let told = within(event(&mut live, |what| match what {
+        What::PutOff { in_seconds, .. } => Some(*in_seconds),
+        _ => None,
+    }));
+    // The third day from now, at 8: two days and some hours.
+    assert!((2 * 24 * 3600..4 * 24 * 3600).contains(&told.await));
     let store = rehearsal.service.store();
     let reason = within(until_status(store, ScanId(1), ScanStatus::Pending)).await;
     assert!(reason.contains("outside of the calling hours, 08:00-21:00"), "{reason}");
@@ -432,6 +441,28 @@ async fn a_number_that_was_called_often_enough_is_put_off() {
     let due = store.next_due().await.unwrap().unwrap();
     assert_eq!(due, rows[0].at.after(Duration::from_secs(3600)));
     assert_eq!(rehearsal.carrier.stats().calls, 2);
+    within(rehearsal.end()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scans_that_are_due_wait_together_when_too_much_was_called() {
+    let data = tempfile::tempdir().unwrap();
+    for number in [BUSY, "+12025550191", "+12025550194"] {
+        leave_scan(data.path(), number).await;
+    }
+    let rehearsal = rehearsal(data.path(), Clock::real(), |config| {
+        config.policy.max_calls_per_hour = 1;
+        config.crawl.max_concurrent_calls = 1;
+        config.crawl.retry_first_seconds = 3_600;
+    })
+    .await;
+    let store = rehearsal.service.store();
+    let reason = within(until_status(store, ScanId(2), ScanStatus::Pending)).await;
+    assert!(reason.contains("policy.max_calls_per_hour is 1"), "{reason}");
+    // The third scan is not even asked for: it could only be refused as well.
+    let rows = audit(store).await;
+    let put_off = Verdict::PutOff(Rule::Hour);
+    assert_eq!(verdicts(&rows), [(BUSY, Verdict::Placed), ("+12025550191", put_off)]);
     within(rehearsal.end()).await;
 }
 

@@ -70,6 +70,13 @@ pub enum What {
         /// SIP status code of the failure, if it failed.
         status: Option<u16>,
     },
+    /// The scan's next call may not be placed yet.
+    PutOff {
+        /// Why, in one line.
+        reason: String,
+        /// When it is asked for again, in whole seconds from now.
+        in_seconds: u64,
+    },
     /// The scan is over: nothing is left to explore, or a limit was reached.
     ScanEnded {
         /// True if nothing is left to explore.

@@ -85,7 +85,7 @@ pub(super) fn run(command: &Command, out: &mut Output) -> Result<(), Failure> {
 }
 
 fn read(number: &str) -> Result<Called, Failure> {
-    policy::callable(number).map_err(|refusal| Failure::Usage(format!("{number}: {refusal}")))
+    policy::readable(number).map_err(|refusal| Failure::Usage(format!("{number}: {refusal}")))
 }
 
 async fn add(args: &Add) -> Result<(), Failure> {
@@ -185,7 +185,7 @@ fn numbers_of(text: &str) -> (Vec<Called>, Vec<(usize, String)>) {
         let cell = cell.trim().trim_matches('"').trim();
         // People write numbers with marks between the groups.
         let plain: String = cell.chars().filter(|c| !" -.()/".contains(*c)).collect();
-        match policy::callable(&plain) {
+        match policy::readable(&plain) {
             Ok(called) => numbers.push(called),
             Err(_) if at == 1 && !cell.contains(|c: char| c.is_ascii_digit()) => {}
             Err(refusal) => bad.push((at, format!("{cell:?}: {refusal}"))),

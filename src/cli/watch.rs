@@ -28,7 +28,7 @@ impl Tally {
         let call = self.call_no(event);
         let said = self.tell(&event.what)?;
         Some(match &event.what {
-            What::ScanEnded { .. } => said,
+            What::ScanEnded { .. } | What::PutOff { .. } => said,
             _ => format!("call {call}  {:>6}  {said}", seconds(event.at_ms)),
         })
     }
@@ -61,8 +61,8 @@ impl Tally {
 
     /// The number of the event's call from 1, and the call's length brought up to date.
     fn call_no(&mut self, event: &LiveEvent) -> usize {
-        // The end of a scan belongs to no call of its own.
-        if matches!(event.what, What::ScanEnded { .. }) {
+        // These belong to a scan, and to no call of their own.
+        if matches!(event.what, What::ScanEnded { .. } | What::PutOff { .. }) {
             return self.calls.len();
         }
         match self.calls.iter_mut().enumerate().find(|(_, (id, _))| *id == event.call) {
@@ -110,6 +110,9 @@ impl Tally {
             What::Ended { reason, status: Some(status) } => {
                 format!("failed with {status}: {}", printable(reason))
             }
+            What::PutOff { reason, in_seconds } => {
+                format!("put off for {}: {}", wait(*in_seconds), printable(reason))
+            }
             What::ScanEnded { complete: true, .. } => {
                 "complete: nothing is left to explore".to_owned()
             }
@@ -147,6 +150,15 @@ fn last_words(text: &str) -> String {
     let tail: String = text.chars().skip(length - SHOWN).collect();
     let from_word = tail.split_once(' ').map_or(tail.as_str(), |(_, rest)| rest);
     format!("… {from_word}")
+}
+
+/// A wait in the largest fitting unit, rounded up.
+fn wait(seconds: u64) -> String {
+    match seconds {
+        0..=119 => count(seconds as usize, "second"),
+        120..=7_199 => count(seconds.div_ceil(60) as usize, "minute"),
+        _ => count(seconds.div_ceil(3_600) as usize, "hour"),
+    }
 }
 
 fn seconds(ms: CallMs) -> String {
@@ -193,6 +205,7 @@ mod tests {
             event(8, 0, What::Dialling),
             event(8, 3_000, menu(0, &[("1", "sales"), ("2", "support")], false)),
             event(8, 4_000, What::Ended { reason: "Busy Here".to_owned(), status: Some(486) }),
+            event(9, 0, What::PutOff { reason: "too early".to_owned(), in_seconds: 7_300 }),
             event(9, 0, What::ScanEnded { complete: true, reason: String::new() }),
         ];
         let lines: Vec<String> = events.iter().filter_map(|e| tally.note(e)).collect();

@@ -106,9 +106,13 @@ pub async fn run(
     let clock = lines.clock();
     let mut stopped = lines.gate().stopped();
     let mut calls = JoinSet::new();
+    // Before that, every scan would be refused and put off one by one.
+    let mut closed_until = Time(i64::MIN);
     while !*stop.borrow() {
-        let mut nap = LONGEST_NAP;
+        let closed = closed_until.since(Time(clock.wall_micros()));
+        let mut nap = if closed.is_zero() { LONGEST_NAP } else { closed.min(LONGEST_NAP) };
         while readiness.is_ready()
+            && closed.is_zero()
             && !*stopped.borrow_and_update()
             && calls.len() < settings.max_concurrent_calls
         {
@@ -139,7 +143,10 @@ pub async fn run(
         tokio::select! {
             () = waker.0.notified() => {}
             () = readiness.changed() => {}
-            Some(_) = calls.join_next(), if !calls.is_empty() => {}
+            Some(served) = calls.join_next(), if !calls.is_empty() => {
+                // An error means that the call's task is gone, and with it what it knew.
+                closed_until = served.ok().flatten().unwrap_or(closed_until);
+            }
             () = clock.sleep(nap) => {}
             // An operator stopped all calls, or permits them again. The gate is as old as we are.
             Ok(()) = stopped.changed() => {}
@@ -154,14 +161,15 @@ fn failed(error: &StoreError) -> Duration {
     AFTER_FAILURE
 }
 
-/// One call of a scan, with its lease kept alive.
+/// One call of a scan, with its lease kept alive. If nobody may be called for now, the time from
+/// which on somebody may.
 async fn serve(
     lines: Lines,
     settings: Arc<SchedulerSettings>,
     deaf: Arc<Deaf>,
     job: ScanJob,
     stop: watch::Receiver<bool>,
-) {
+) -> Option<Time> {
     let keep_lease = async {
         loop {
             lines.clock().sleep(LEASE / 3).await;
@@ -175,16 +183,39 @@ async fn serve(
     let crawl = crawl(&lines, &settings, &deaf, &job, stop);
     tokio::select! {
         biased;
-        result = crawl => {
-            if let Err(error) = result {
+        result = crawl => match result {
+            Ok(closed_until) => closed_until,
+            Err(error) => {
                 error!(call = %job.call_uuid, %error, "The call was not finished in the database; \
                     it is taken up again when its lease ends.");
+                None
             }
-        }
+        },
         () = keep_lease => {
             warn!(call = %job.call_uuid, "Another process took the scan over; this call is dropped.");
+            None
         }
     }
+}
+
+/// Frees a scan that may not call now.
+async fn put_off(
+    lines: &Lines,
+    job: &ScanJob,
+    refusal: &Refusal,
+    until: Time,
+) -> Result<(), StoreError> {
+    lines.store().put_off(job, until, &refusal.why).await?;
+    let in_seconds = until.since(Time(lines.clock().wall_micros())).as_secs();
+    info!(scan = %job.scan, rule = refusal.rule.as_str(), in_seconds, "The scan is put off.");
+    lines.live().tell(LiveEvent {
+        call: job.call_uuid,
+        number: job.number.clone(),
+        scan: Some(job.scan.0),
+        at_ms: 0,
+        what: What::PutOff { reason: refusal.why.clone(), in_seconds },
+    });
+    Ok(())
 }
 
 /// What is said of a number that cannot be dialled.
@@ -256,7 +287,7 @@ async fn crawl(
     deaf: &Deaf,
     job: &ScanJob,
     stop: watch::Receiver<bool>,
-) -> Result<(), StoreError> {
+) -> Result<Option<Time>, StoreError> {
     let tree = lines.store().load_tree(job.scan).await?;
     let limits = Limits {
         early_keys: settings.limits.early_keys && !deaf.contains(job.number_id),
@@ -274,9 +305,9 @@ async fn crawl(
         Some(order) => lines.place(order, &mut crawler, stop.clone()).await,
         None => Err(CallFailure::Refused(unreadable(&job.number))),
     };
-    if let Err(CallFailure::Refused(Refusal { until: Some(until), why, .. })) = &placed {
-        info!(scan = %job.scan, %why, "The scan is put off.");
-        return lines.store().put_off(job, *until, why).await;
+    if let Err(CallFailure::Refused(refusal @ Refusal { until: Some(until), .. })) = &placed {
+        put_off(lines, job, refusal, *until).await?;
+        return Ok(refusal.rule.is_for_all().then_some(*until));
     }
     let summary = crawler.outcome();
     if summary.is_some_and(|summary| summary.ignores_early_keys) {
@@ -310,7 +341,7 @@ async fn crawl(
     let (complete, reason) = match after {
         AfterCall::Again(_) => {
             info!(scan = %job.scan, %number, in_seconds = wait.as_secs(), "Calling again later.");
-            return Ok(());
+            return Ok(None);
         }
         AfterCall::Complete => (true, "nothing is left to explore".to_owned()),
         AfterCall::GivenUp { reason } => (false, reason),
@@ -323,5 +354,5 @@ async fn crawl(
         at_ms: 0,
         what: What::ScanEnded { complete, reason },
     });
-    Ok(())
+    Ok(None)
 }

@@ -41,7 +41,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use self::refusal::{Refusal, Rule, callable};
+pub use self::refusal::{Refusal, Rule, callable, readable};
 use self::{
     hours::{Days, Hours, Permission},
     lists::{Countries, Numbers},

@@ -87,6 +87,33 @@ rules! {
     Stopped = "stopped",
 }
 
+impl Rule {
+    /// Whether what it refuses for now is refused whatever the number.
+    pub fn is_for_all(self) -> bool {
+        match self {
+            Self::Hour | Self::DayCost | Self::Stopped => true,
+            Self::NotANumber
+            | Self::Impossible
+            | Self::Emergency
+            | Self::Short
+            | Self::Premium
+            | Self::Satellite
+            | Self::Country
+            | Self::Denied
+            | Self::NotListed
+            | Self::OptedOut
+            | Self::ScanCalls
+            | Self::ScanMinutes
+            | Self::ScanCost
+            | Self::NoHours
+            | Self::Hours
+            | Self::LineBusy
+            | Self::NumberHour
+            | Self::NumberDay => false,
+        }
+    }
+}
+
 impl Refusal {
     pub(super) fn always(rule: Rule, why: impl Into<String>) -> Self {
         Self { rule, why: why.into(), until: None }
@@ -102,40 +129,42 @@ impl Refusal {
 /// # Errors
 /// Why the number is never called.
 pub fn callable(number: &str) -> Result<Called, Refusal> {
-    let refused = |rule, why| Err(Refusal::always(rule, why));
-    let called = match Called::read(number) {
-        Ok(called) => called,
-        Err(NotCallable::NotANumber) => {
-            return refused(
-                Rule::NotANumber,
-                "it cannot be dialled: write an optional + and 1 to 15 digits",
-            );
-        }
-        Err(NotCallable::Emergency) => {
-            return refused(Rule::Emergency, "emergency and service numbers are never called");
-        }
-        Err(NotCallable::Short) => {
-            return refused(
-                Rule::Short,
-                "short numbers and extensions are never called; write + and the country code \
-                 before a number",
-            );
-        }
-        Err(NotCallable::Impossible) => {
-            return refused(
-                Rule::Impossible,
-                "there is no such number; write + and the country code before it",
-            );
-        }
-    };
+    let called = readable(number)?;
     match never::never(&called) {
         None => Ok(called),
-        Some(Never::Premium) => {
-            refused(Rule::Premium, "premium-rate and shared-cost numbers are never called")
-        }
-        Some(Never::Satellite) => refused(
+        Some(Never::Premium) => Err(Refusal::always(
+            Rule::Premium,
+            "premium-rate and shared-cost numbers are never called",
+        )),
+        Some(Never::Satellite) => Err(Refusal::always(
             Rule::Satellite,
             "satellite and other numbers without a country are never called",
-        ),
+        )),
     }
+}
+
+/// Those of them that say what is a number at all: for lists of numbers, which may have some on
+/// them that are not called anyway.
+///
+/// # Errors
+/// Why it is none.
+pub fn readable(number: &str) -> Result<Called, Refusal> {
+    Called::read(number).map_err(|fault| match fault {
+        NotCallable::NotANumber => Refusal::always(
+            Rule::NotANumber,
+            "it cannot be dialled: write an optional + and 1 to 15 digits",
+        ),
+        NotCallable::Emergency => {
+            Refusal::always(Rule::Emergency, "emergency and service numbers are never called")
+        }
+        NotCallable::Short => Refusal::always(
+            Rule::Short,
+            "short numbers and extensions are never called; write + and the country code before a \
+             number",
+        ),
+        NotCallable::Impossible => Refusal::always(
+            Rule::Impossible,
+            "there is no such number; write + and the country code before it",
+        ),
+    })
 }

@@ -74,7 +74,7 @@ pub(super) async fn remove(
 }
 
 fn read(number: &str) -> Result<Called, Problem> {
-    policy::callable(number).map_err(|refusal| {
+    policy::readable(number).map_err(|refusal| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("number: {}", refusal.why))
     })
 }

@@ -41,7 +41,7 @@ pub(super) async fn stop(
         let ending = api.gate().stop(&who.name).await?;
         return Ok(Json(json!({"stopped": true, "ending": ending})).into_response());
     };
-    let called = policy::callable(&number)
+    let called = policy::readable(&number)
         .map_err(|refusal| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.why))?;
     let ending = api.gate().stop_number(&called, &who.name).await?;
     let body = json!({"number": called.to_string(), "ending": ending});
