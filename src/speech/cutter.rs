@@ -12,14 +12,14 @@ use super::CallMs;
 pub const RATE: usize = 8000;
 
 /// Milliseconds of the frames in which speech is told from silence.
-const FRAME_MS: u32 = 20;
+pub(super) const FRAME_MS: u32 = 20;
 
 /// Samples in such a frame.
 pub const FRAME: usize = RATE / 1000 * FRAME_MS as usize;
 
 /// Audio before the first and after the last frame of speech that belongs to a piece: soft
 /// beginnings and ends of words.
-const MARGIN_MS: u32 = 240;
+pub(super) const MARGIN_MS: u32 = 240;
 
 /// The pause that ends a piece, by the length that it has reached: the first row whose length is
 /// not reached decides.
@@ -27,7 +27,7 @@ const PAUSES: [(u32, u32); 5] =
     [(4_000, 700), (12_000, 600), (18_000, 400), (24_000, 240), (LONGEST_MS, 120)];
 
 /// A piece is cut here at the latest; the model hears 30 s, margins included.
-const LONGEST_MS: u32 = 28_000;
+pub(super) const LONGEST_MS: u32 = 28_000;
 
 /// How far back the quietest place is looked for when a piece has become too long.
 const CUT_BACK_MS: u32 = 4_000;

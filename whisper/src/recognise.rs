@@ -145,11 +145,12 @@ impl Whisper {
         let tokens = kept.iter().zip(&found.log_probabilities).zip(spans);
         for ((&token, &log_probability), span) in tokens {
             let bytes = self.vocabulary.bytes(token);
-            let spoken = bytes.iter().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii());
+            let spoken = is_spoken(bytes);
             match words.last_mut() {
-                Some(word) if !bytes.starts_with(b" ") || !spoken => {
+                // A sign that stands before a word, as in " $5", takes its time; of the others the
+                // pause that follows is no part of the word.
+                Some(word) if !bytes.starts_with(b" ") => {
                     word.bytes.extend_from_slice(bytes);
-                    // Punctuation takes the pause that follows; it is not part of the word.
                     if spoken {
                         word.end = span.1;
                         word.log_probability += log_probability;
@@ -165,8 +166,21 @@ impl Whisper {
                 }),
             }
         }
+        // A sign that stands by itself belongs to the word before it.
+        words.dedup_by(|sign, word| {
+            let alone = !is_spoken(&sign.bytes);
+            if alone {
+                word.bytes.append(&mut sign.bytes);
+            }
+            alone
+        });
         words.into_iter().filter_map(Draft::finish).collect()
     }
+}
+
+/// Whether a token has anything that is pronounced: letters, digits, or what is not ASCII.
+fn is_spoken(bytes: &[u8]) -> bool {
+    bytes.iter().any(|b| b.is_ascii_alphanumeric() || !b.is_ascii())
 }
 
 /// A word in the making, in positions of the encoder.

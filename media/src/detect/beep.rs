@@ -25,8 +25,8 @@ const FAINTEST_DBOV: f32 = -40.0;
 /// Silence behind a beep after which it is one. Notes of a melody follow each other sooner.
 const QUIET_MS: u32 = 300;
 
-/// Silence is this much below the beep.
-const QUIET_DB: f32 = 15.0;
+/// Silence is this much below the beep: a line's noise may be 15 dB below, and varies.
+const QUIET_DB: f32 = 11.0;
 
 /// A vowel may be steady for 200 ms, but sound surrounds it; a short beep must come out of silence.
 const SHORT_MS: u32 = 240;
@@ -106,10 +106,12 @@ impl BeepDetector {
                 }
                 let beep = is_beep(burst) && alone && !key && (from_silence || !short);
                 self.waiting = beep.then_some(Waiting { burst: *burst, quiet_ms: QUIET_MS });
-                if let Some(waiting) = &mut self.waiting
-                    && progress::may_be_cadence(burst)
-                {
-                    waiting.quiet_ms = CADENCE_MS;
+                if let Some(waiting) = &mut self.waiting {
+                    if may_be_calling(burst) {
+                        waiting.quiet_ms = CNG_PERIOD_MS.end() - CNG_MS.start();
+                    } else if progress::may_be_cadence(burst) {
+                        waiting.quiet_ms = CADENCE_MS;
+                    }
                 }
                 cng
             }
@@ -139,17 +141,20 @@ impl BeepDetector {
     }
 
     fn calling(&mut self, burst: &Burst) -> Option<SoundEvent> {
-        let tone = &burst.tone;
-        let is_cng = tone.second.is_none()
-            && (tone.first.hz - CNG_HZ).abs() <= CNG_OFF_HZ
-            && CNG_MS.contains(&burst.length_ms());
-        if !is_cng {
+        if !may_be_calling(burst) {
             return None;
         }
         let before = self.last_cng.replace(*burst)?;
         let period = burst.from_ms.saturating_sub(before.from_ms);
         CNG_PERIOD_MS.contains(&period).then(|| told(Sound::FaxCalling, burst, before.from_ms))
     }
+}
+
+/// True for one tone of CNG. A beep that is like it is told when no second one has come.
+fn may_be_calling(burst: &Burst) -> bool {
+    burst.tone.second.is_none()
+        && (burst.tone.first.hz - CNG_HZ).abs() <= CNG_OFF_HZ
+        && CNG_MS.contains(&burst.length_ms())
 }
 
 fn is_beep(burst: &Burst) -> bool {

@@ -50,8 +50,13 @@ const DIAL_OVER_MS: u32 = 200;
 
 /// Other sound of this many frames ends a cadence: somebody answered.
 const OTHER_FRAMES: u32 = 6;
-/// It is sound if it is no more than this below the tone.
+/// It is sound if it is no more than this below the tone, and this much above the line's noise.
 const OTHER_BELOW_DB: f32 = 20.0;
+const OTHER_ABOVE_NOISE_DB: f32 = 6.0;
+
+/// The level of the noise sinks at once and rises towards a higher one by this part in a frame, a
+/// time constant of 200 ms: [`OTHER_FRAMES`] of somebody who answers still stand out.
+const NOISE_RISE: f32 = 0.1;
 
 /// Whose tones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +118,8 @@ pub struct ProgressDetector {
     last: Option<Past>,
     told: Option<Told>,
     other_frames: u32,
+    /// The level of what is heard between tones at its softest, in dBov.
+    noise_dbov: Option<f32>,
 }
 
 /// A burst that is over, and the pause before it if the one before was like it.
@@ -134,6 +141,10 @@ struct Told {
 impl ProgressDetector {
     /// Takes a frame with the state of its burst, and says what began or ended.
     pub fn push(&mut self, frame: &ToneFrame, burst: &BurstState) -> Option<SoundEvent> {
+        if frame.tone.is_none() {
+            let noise = self.noise_dbov.unwrap_or(frame.dbov);
+            self.noise_dbov = Some(frame.dbov.min(noise + (frame.dbov - noise) * NOISE_RISE));
+        }
         if let Some(over) = self.over(frame, burst) {
             return Some(over);
         }
@@ -212,7 +223,9 @@ impl ProgressDetector {
 
     fn over(&mut self, frame: &ToneFrame, burst: &BurstState) -> Option<SoundEvent> {
         let told = self.told?;
-        let loud = frame.dbov >= told.event.dbov - OTHER_BELOW_DB;
+        let noise = self.noise_dbov.unwrap_or(frame.dbov);
+        let loud = frame.dbov >= told.event.dbov - OTHER_BELOW_DB
+            && frame.dbov >= noise + OTHER_ABOVE_NOISE_DB;
         let other = match burst {
             BurstState::Sounding(burst) | BurstState::Over(burst) => {
                 family(&burst.tone) != Some(told.family)

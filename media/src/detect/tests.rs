@@ -1,8 +1,13 @@
-use super::{progress::Plan, special::SpecialTone, *};
+use super::{
+    dtmf::{COLUMNS_HZ, ROWS_HZ},
+    progress::Plan,
+    special::SpecialTone,
+    *,
+};
 use crate::{SAMPLE_RATE, dtmf::DtmfDigit, noise::NoiseSource};
 
 /// A piece of sound: sines of one level each in dBov, for so many milliseconds.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Piece<'a>(&'a [(f32, f32)], u32);
 
 fn synthesise(pieces: &[Piece<'_>], noise_dbov: f32) -> Vec<i16> {
@@ -81,6 +86,19 @@ fn the_cadences_of_each_plan_are_told_apart() {
 }
 
 #[test]
+fn noise_in_the_pauses_does_not_end_a_cadence() {
+    let busy = [(400.0, L)];
+    let pieces: Vec<Piece<'_>> = std::iter::once(Piece(&[], 500))
+        .chain([Piece(&busy, 375), Piece(&[], 375)].repeat(8))
+        .collect();
+    for below in [60.0, 20.0, 15.0] {
+        let events = heard(&synthesise(&pieces, L - below));
+        // It was told when it was sure, and goes on when the sound ends.
+        assert!(matches!(events[..], [SoundEvent { to_ms: None, .. }]), "{below}: {events:?}");
+    }
+}
+
+#[test]
 fn a_ring_is_placed_where_it_sounds() {
     let ring = [(440.0, L), (480.0, L)];
     let pieces = [Piece(&[], 1000), Piece(&ring, 2000), Piece(&[], 7000)];
@@ -136,7 +154,10 @@ fn a_fax_and_a_modem_answer_differently() {
     let bell = synthesise(&[Piece(&[], 300), Piece(&bell, 1500), Piece(&[], 400)], -50.0);
     assert_eq!(begun(&bell), [Sound::ModemAnswer]);
     let calling = [Piece(&cng, 500), Piece(&[], 3000), Piece(&cng, 500), Piece(&[], 600)];
-    assert!(begun(&synthesise(&calling, -60.0)).contains(&Sound::FaxCalling));
+    assert_eq!(begun(&synthesise(&calling, -60.0)), [Sound::FaxCalling]);
+    let alone = [Piece(&[], 500), Piece(&cng, 500), Piece(&[], 4000)];
+    let events = heard(&synthesise(&alone, -60.0));
+    assert!(matches!(events[..], [SoundEvent { sound: Sound::Beep { .. }, .. }]), "{events:?}");
 }
 
 #[test]
@@ -182,6 +203,13 @@ fn q24_limits_of_keys_are_kept() {
     let (one, none) = (vec![1], vec![0]);
     assert_eq!(keys(0.0, L, L, 40, -96.0), one, "the shortest key");
     assert_eq!(keys(0.0, L, L, 23, -96.0), none, "too short for a key");
+    let all = (ROWS_HZ, COLUMNS_HZ);
+    for (row, column) in all.0.iter().flat_map(|row| all.1.map(|column| (*row, column))) {
+        let tones = [(row * 1.015, L), (column * 1.015, L)];
+        let pieces = [Piece(&[], 103), Piece(&tones, 60), Piece(&[], 100)];
+        let events = heard(&synthesise(&pieces, -96.0));
+        assert_eq!(events.len(), 2, "{row} and {column} Hz, 1.5 % too high: {events:?}");
+    }
     assert_eq!(keys(0.015, L, L, 60, -96.0), one, "1.5 % too high");
     assert_eq!(keys(-0.015, L, L, 60, -96.0), one, "1.5 % too low");
     assert_eq!(keys(0.036, L, L, 60, -96.0), none, "3.5 % too high");

@@ -15,6 +15,13 @@ const MAX_ANSWER_WORDS: usize = 16;
 /// Most words of an answer that is nothing but a greeting.
 const MAX_HELLO_WORDS: usize = 3;
 
+/// A beep this soon after a key is the menu's own: it says that it has heard the key.
+const CHIME_MS: CallMs = 1000;
+
+/// Silence after a beep that shows that something records. A voice that sings is a beep to the
+/// detector now and then, and talks on.
+const RECORDER_MS: CallMs = 1000;
+
 /// Who or what took the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -60,16 +67,26 @@ impl Taken {
 }
 
 impl Navigator {
-    /// A tone was recognised at `at`. Options that were read before it say that a machine is still
+    /// A tone was recognised that began at `at`. Options that were read before it say that a machine is still
     /// there: then no tone but those of a lost line ends the call.
     pub(super) fn heard_tone(&mut self, now: CallMs, tone: Tone, at: CallMs) {
         let State::Listening(listening) = &mut self.state else { return };
+        // It may be of what was heard before the last key.
+        let since = listening.hearing.since;
+        if at < since || (tone == Tone::Beep && at < since.saturating_add(CHIME_MS)) {
+            return;
+        }
         let behind_a_key = !matches!(listening.place, Place::First);
         let offers = listening.hearing.offers;
         let taken = match tone {
             Tone::Busy | Tone::SpecialInformation => {
                 self.line_gone = true;
                 return listening.hearing.line_gone(at);
+            }
+            // What talks on after a beep is no recorder, unless it has said that it is one.
+            Tone::Beep if !offers && !listening.hearing.records => {
+                listening.hearing.beeped(now);
+                return self.actions.push_back(Action::Flush);
             }
             Tone::Beep => Taken::Recorder,
             Tone::Fax => Taken::Fax,
@@ -84,7 +101,14 @@ impl Navigator {
             }
             return;
         }
+        listening.hearing.no_words_from(at);
         self.leave(now, taken);
+    }
+
+    /// When a beep that silence follows is taken for that of a recorder.
+    pub(super) fn recorder_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        listening.hearing.beeped_at().map(|at| at.saturating_add(RECORDER_MS))
     }
 
     /// Hangs up now; what was heard until now is understood when it is recognised.

@@ -128,10 +128,11 @@ pub enum Input {
     Tone {
         /// Which.
         tone: Tone,
-        /// When it was recognised.
+        /// Where it began, which is before it was recognised.
         at: CallMs,
     },
-    /// What answers is a person, by the sound of it.
+    /// What answers is a person, by the sound of it. At the call's first prompt the words decide,
+    /// because recorded greetings pause too.
     Person {
         /// When this was clear.
         at: CallMs,
@@ -227,6 +228,8 @@ pub enum EndReason {
     NotAnswered,
     /// A person, a queue, a recorder or a fax machine took the call; it was left at once.
     Taken,
+    /// Words were lost, because the recogniser failed or fell too far behind: nothing is concluded.
+    Unheard,
 }
 
 /// What a call has brought.
@@ -285,6 +288,8 @@ struct Listening {
     place: Place,
     hearing: Hearing,
     flushed: bool,
+    /// How often the recogniser was asked for the words so far of a prompt that is expected.
+    looks: u32,
     began: bool,
 }
 
@@ -349,9 +354,20 @@ impl Navigator {
             (State::Dialled, _) => {}
             (State::Listening(_), Input::Answered) => {}
             (State::Listening(l), Input::SpeechStarted { at }) => l.hearing.speech_started(at),
-            (State::Listening(l), Input::SpeechEnded { at }) => l.hearing.speech_ended(at),
+            (State::Listening(l), Input::SpeechEnded { at }) => {
+                l.hearing.speech_ended(at);
+                self.look_in_pause(now);
+            }
             (State::Listening(l), Input::KeysSent { at, .. }) => l.hearing.keys_sent(at),
             (State::Listening(_), Input::Tone { tone, at }) => self.heard_tone(now, tone, at),
+            (State::Listening(l), Input::Person { at }) if l.hearing.is_first() => {
+                l.hearing.waits_for_us();
+                if l.hearing.person {
+                    self.leave(at, Taken::Person);
+                } else {
+                    self.actions.push_back(Action::Flush);
+                }
+            }
             (State::Listening(_), Input::Person { at }) => self.leave(at, Taken::Person),
             (State::Listening(l), Input::HungUp) => {
                 self.line_gone = true;
@@ -369,6 +385,7 @@ impl Navigator {
                 }
                 if words {
                     self.press_if_heard(now);
+                    self.link_if_heard(now);
                     self.notice_ignored();
                 }
             }
@@ -387,10 +404,24 @@ impl Navigator {
             listening.flushed = true;
             self.actions.push_back(Action::Flush);
         }
+        if self.look_due().is_some_and(|due| due <= now)
+            && let State::Listening(listening) = &mut self.state
+        {
+            listening.looks += 1;
+            listening.hearing.look(now, 0);
+            self.actions.push_back(Action::Flush);
+        }
+        if self.recorder_due().is_some_and(|due| due <= now) {
+            self.leave(now, Taken::Recorder);
+        }
+        let State::Listening(listening) = &self.state else { return };
         if listening.hearing.due(&self.limits, self.line_gone) <= now {
             self.conclude(now);
         } else if self.call_limit() <= now {
-            self.give_up_place();
+            // What the recogniser has not come to may tell where the key leads.
+            if !(listening.hearing.is_behind() || listening.hearing.uncertain) {
+                self.give_up_place();
+            }
             self.end(EndReason::CallTooLong);
         }
     }
@@ -400,7 +431,7 @@ impl Navigator {
         let State::Listening(listening) = &self.state else { return None };
         let due = listening.hearing.due(&self.limits, self.line_gone).min(self.call_limit());
         let flush = listening.hearing.flush_due().filter(|_| !listening.flushed);
-        Some(flush.map_or(due, |flush| flush.min(due)))
+        [Some(due), flush, self.look_due(), self.recorder_due()].into_iter().flatten().min()
     }
 
     /// The next thing to do; none when there is nothing to do now.
@@ -461,7 +492,7 @@ impl Navigator {
     }
 
     fn listen(&mut self, place: Place, hearing: Hearing) {
-        let listening = Listening { place, hearing, flushed: false, began: false };
+        let listening = Listening { place, hearing, flushed: false, looks: 0, began: false };
         self.state = State::Listening(Box::new(listening));
     }
 

@@ -19,10 +19,11 @@ use super::{
     CallMs, Engine, Listening, SpeechError, SpeechEvent, Transcriber, Transcript,
     activity::Level,
     cutter::{Cutter, FRAME, Piece, RATE},
+    whole,
 };
 
 use call::Call;
-use context::Context;
+pub use context::Context;
 use pool::{Line, Pool, Recognise};
 
 /// What phone menus say whoever they belong to. It names no business, department or product: a
@@ -102,25 +103,21 @@ impl Engine for LocalEngine {
     }
 }
 
-/// Recognises a whole recording: 8 kHz linear samples to the words of each phrase, placed in
-/// milliseconds from the first sample. Works on the calling thread.
+/// Recognises a whole recording: 8 kHz linear samples to the words of each piece (see [`whole`]),
+/// placed in milliseconds from the first sample. Works on the calling thread.
 pub fn transcribe(
     model: &Arc<Whisper>,
     settings: &LocalSettings,
     samples: &[i16],
 ) -> Result<Vec<Transcript>, SpeechError> {
     let recogniser = Recogniser::new(Arc::clone(model), settings)?;
-    let mut cutter = Cutter::new(Level::new());
-    let mut work = Workspace::default();
+    let (mut work, mut context) = (Workspace::default(), Context::default());
     let mut transcripts = Vec::new();
-    let mut context = Context::default();
-    let mut hear = |piece: Piece| {
+    for piece in whole::pieces(Level::new(), samples) {
         let transcript = recogniser.words_of_all(&piece, context.before(&piece), &mut work);
         context.note(&transcript);
         transcripts.extend((!transcript.words.is_empty()).then_some(transcript));
-    };
-    cutter.push(0, samples, &mut hear);
-    cutter.finish().into_iter().for_each(hear);
+    }
     Ok(transcripts)
 }
 
@@ -218,15 +215,19 @@ impl Drop for Place {
     }
 }
 
-/// The model with what is the same for all pieces.
-struct Recogniser {
+/// The model with what is the same for all pieces. Works on the calling thread.
+pub struct Recogniser {
     model: Arc<Whisper>,
     hint: Vec<Token>,
     language: Option<String>,
 }
 
 impl Recogniser {
-    fn new(model: Arc<Whisper>, settings: &LocalSettings) -> Result<Self, SpeechError> {
+    /// A recogniser by these settings.
+    ///
+    /// # Errors
+    /// If the model does not know the language.
+    pub fn new(model: Arc<Whisper>, settings: &LocalSettings) -> Result<Self, SpeechError> {
         if let Some(wanted) = &settings.language
             && !model.languages().any(|code| code == wanted)
         {
@@ -260,7 +261,10 @@ impl Recogniser {
 
     /// Recognises a piece, and its parts if the model has left out what is plainly to be heard: it
     /// now and then skips a whole sentence and is sure of the rest.
-    fn words_of_all(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
+    pub fn words_of_all(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
+        if place::is_only_tones(piece) {
+            return Transcript::default();
+        }
         let whole = self.words(piece, before, work);
         let Some(unheard) = place::unheard(piece, &whole) else { return whole };
         let (first, second) = place::split(piece, unheard.pause);

@@ -1,5 +1,6 @@
 //! Words from the clock of a piece to that of the call, without the silence around them.
 
+use phoneai_media::detect;
 use phoneai_whisper::SpokenWord;
 
 use crate::speech::{
@@ -31,6 +32,25 @@ const AROUND_MS: u32 = 600;
 /// A pause of at least this is between phrases, not within a word.
 const PHRASE_PAUSE_MS: u32 = 150;
 
+/// Vowels are held for less than this; the shortest ringing is longer.
+const LONG_TONE_MS: u32 = 250;
+
+/// Less sound than this beside a tone is its edges.
+const SHORTEST_SPEECH_MS: u32 = 160;
+
+/// A pause of at least this may be between two words.
+const WORD_PAUSE_MS: u32 = 30;
+
+/// By so much the decoder's attention puts the border between two words too late, in the mean.
+const LATE_MS: u32 = 90;
+
+/// The border may truly be this much before, or behind, where the attention puts it.
+const EARLIER_MS: u32 = 280;
+const LATER_MS: u32 = 40;
+
+/// Longest that a first word is taken to be of which only the beginning is known.
+const FIRST_WORD_MS: u32 = 200;
+
 /// A word keeps at least this much of its stretch, however soft.
 const SHORTEST_MS: u32 = 60;
 
@@ -42,10 +62,14 @@ pub fn transcript(piece: &Piece, words: Vec<SpokenWord>) -> Transcript {
     let levels = Levels::of(&piece.samples);
     let end_ms = piece.to_ms();
     let at = |ms: u32| piece.from_ms.saturating_add(ms).min(end_ms);
+    let mut places: Vec<(u32, u32)> =
+        words.iter().map(|word| (word.start_ms, word.end_ms)).collect();
+    levels.part(&mut places);
     let words: Vec<Word> = words
         .into_iter()
-        .map(|word| {
-            let (start, end) = levels.trim(word.start_ms, word.end_ms);
+        .zip(places)
+        .map(|(word, (start, end))| {
+            let (start, end) = levels.trim(start, end);
             let (start_ms, end_ms) = (at(start), at(end));
             Word { text: word.text, start_ms, end_ms, confidence: word.confidence }
         })
@@ -85,6 +109,17 @@ pub fn unheard(piece: &Piece, found: &Transcript) -> Option<Unheard> {
     let pause =
         levels.longest_pause(from.saturating_sub(AROUND_MS), (to + AROUND_MS).min(length))?;
     Some(Unheard { length_ms, pause })
+}
+
+/// Whether all that is heard in a piece are tones of the network: of them the model makes up
+/// sentences.
+pub fn is_only_tones(piece: &Piece) -> bool {
+    let levels = Levels::of(&piece.samples);
+    let all = levels.sound_ms(0, u32::MAX);
+    let tones = detect::tones(&piece.samples).into_iter();
+    let long = tones.filter(|(from, to)| to - from >= LONG_TONE_MS);
+    let in_tones: u32 = long.map(|(from, to)| levels.sound_ms(from, to)).sum();
+    in_tones > 0 && all.saturating_sub(in_tones) < SHORTEST_SPEECH_MS
 }
 
 /// A piece in two, cut `at_ms` from its beginning.
@@ -159,6 +194,70 @@ impl Levels {
         middle.filter(|_| long_enough).map(|step| step as u32 * STEP_MS)
     }
 
+    /// Puts the borders between words where they are heard. The decoder's attention is late by a
+    /// tenth of a second, and gives what follows a pause to the comma before it; a pause near the
+    /// place where a border is expected is the border.
+    fn part(&self, places: &mut [(u32, u32)]) {
+        self.begin_with_sound(places);
+        let mut rest = places;
+        while let Some((first, others)) = rest.split_first_mut() {
+            let Some(second) = others.first_mut() else { break };
+            let from = first.1.saturating_sub(EARLIER_MS).max(first.0 + SHORTEST_MS);
+            let to = (second.0 + LATER_MS).min(second.1.saturating_sub(SHORTEST_MS));
+            let expected = (first.1.saturating_sub(LATE_MS), second.0.saturating_sub(LATE_MS));
+            let pause = self.best_pause(from, to, expected).filter(|pause| {
+                // A word of which nothing is left was not said where it was found.
+                self.sound_ms(first.0, pause.0) > 0 && self.sound_ms(pause.1, second.1) > 0
+            });
+            let earlier = expected.0.max((first.0 + SHORTEST_MS).min(first.1));
+            (first.1, second.0) = match pause {
+                Some(pause) => pause,
+                None if self.sound_ms(earlier, first.1) == first.1 - earlier => (earlier, earlier),
+                None if self.sound_ms(first.1, second.0) > 0 => (first.1, first.1),
+                None => (first.1, second.0),
+            };
+            rest = others;
+        }
+    }
+
+    /// A first word that was found in the silence at the beginning begins with the sound.
+    fn begin_with_sound(&self, places: &mut [(u32, u32)]) {
+        let [first, rest @ ..] = places else { return };
+        if self.sound_ms(first.0, first.1) > 0 {
+            return;
+        }
+        let next = rest.first().map_or(u32::MAX, |second| second.0);
+        let silent = self.loud.iter().skip((first.1 / STEP_MS) as usize).take_while(|loud| !**loud);
+        let begin = first.1 + silent.count() as u32 * STEP_MS;
+        if begin < next && self.sound_ms(begin, begin + STEP_MS) > 0 {
+            *first = (begin, next.min(begin + FIRST_WORD_MS));
+        }
+    }
+
+    /// Of the pauses that begin and end between two places the longest, less what it is away from
+    /// where it is expected.
+    fn best_pause(&self, from_ms: u32, to_ms: u32, expected: (u32, u32)) -> Option<(u32, u32)> {
+        let (first, last) = ((from_ms / STEP_MS) as usize, (to_ms / STEP_MS) as usize);
+        let steps = self.loud.get(first..last.min(self.loud.len()))?;
+        let mut best: Option<(u32, (u32, u32))> = None;
+        let mut at = from_ms / STEP_MS * STEP_MS;
+        for run in steps.chunk_by(|a, b| a == b) {
+            let pause = (at, at + run.len() as u32 * STEP_MS);
+            at = pause.1;
+            let length = pause.1 - pause.0;
+            if run.first() != Some(&false) || length < WORD_PAUSE_MS {
+                continue;
+            }
+            let away = pause.0.saturating_sub(expected.1).max(expected.0.saturating_sub(pause.1));
+            // The closure of a consonant is a pause too, but a short one.
+            let worth = length.saturating_sub(away * 4 / 5);
+            if worth > best.map_or(0, |(most, _)| most) {
+                best = Some((worth, pause));
+            }
+        }
+        best.map(|(_, pause)| pause)
+    }
+
     /// Moves the start to the first and the end to the last loud step between them.
     fn trim(&self, start_ms: u32, end_ms: u32) -> (u32, u32) {
         let (first, last) = ((start_ms / STEP_MS) as usize, (end_ms / STEP_MS) as usize);
@@ -225,6 +324,44 @@ mod tests {
         both.words.insert(0, Word { start_ms: 10_200, end_ms: 11_100, ..both.words[0].clone() });
         assert_eq!(unheard(&piece, &both), None);
         assert_eq!(unheard(&piece, &Transcript::default()), None);
+    }
+
+    #[test]
+    fn borders_are_put_into_pauses_and_are_earlier_where_there_is_none() {
+        // A comma has taken 400 ms of the second word; the third follows the second at once.
+        let piece = piece(&[(3, 200), (5000, 500), (3, 120), (5000, 900), (3, 300)]);
+        let words = vec![word(200, 780), word(780, 1300), word(1300, 1720)];
+        let found = transcript(&piece, words);
+        let places: Vec<_> =
+            found.words.iter().map(|w| (w.start_ms - 10_000, w.end_ms - 10_000)).collect();
+        assert_eq!(places, [(200, 700), (820, 1210), (1210, 1720)]);
+    }
+
+    #[test]
+    fn ringing_is_only_tones_and_a_word_behind_it_is_not() {
+        let ring = |ms: usize| {
+            (0..ms * 8).map(|n| {
+                let sine = |hz: f32| (std::f32::consts::TAU * hz * n as f32 / 8000.0).sin();
+                ((sine(440.0) + sine(480.0)) * 3000.0) as i16
+            })
+        };
+        let quiet = |ms: usize| vec![3i16; ms * 8];
+        let ringing: Vec<i16> =
+            quiet(240).into_iter().chain(ring(2000)).chain(quiet(240)).collect();
+        let piece = Piece { from_ms: 0, samples: ringing.clone() };
+        assert!(is_only_tones(&piece));
+        let word = (0..400 * 8).map(|n| if n * n / 700 % 7 < 3 { 4000i16 } else { -3000 });
+        let samples = ringing.into_iter().chain(word).chain(quiet(240)).collect();
+        assert!(!is_only_tones(&Piece { from_ms: 0, samples }));
+        assert!(!is_only_tones(&Piece { from_ms: 0, samples: quiet(900) }));
+    }
+
+    #[test]
+    fn a_first_word_found_in_the_silence_begins_with_the_sound() {
+        let piece = piece(&[(3, 240), (5000, 600), (3, 300)]);
+        let found = transcript(&piece, vec![word(0, 140), word(500, 840)]);
+        let places: Vec<_> = found.words.iter().map(|w| (w.start_ms, w.end_ms)).collect();
+        assert_eq!(places[0].0, 10_240, "{places:?}");
     }
 
     #[test]
