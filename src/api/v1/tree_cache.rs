@@ -87,6 +87,7 @@ mod tests {
         }
         let kept = cache.0.lock().unwrap();
         assert!(kept.bytes <= MAX_BYTES);
-        assert_eq!(kept.bytes, kept.trees.iter().map(|tree| tree.2.len()).sum());
+        let lengths = kept.trees.iter().map(|tree| tree.2.len());
+        assert_eq!(kept.bytes, lengths.sum::<usize>());
     }
 }
