@@ -129,6 +129,7 @@ struct Inner {
     gate: Gate,
     watchers: Arc<Semaphore>,
     doorkeeper: Doorkeeper,
+    trees: v1::TreeCache,
     /// True when the service ends: streams that never end by themselves end then.
     closing: watch::Sender<bool>,
 }
@@ -154,6 +155,7 @@ impl Api {
             options,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             doorkeeper: Doorkeeper::new(),
+            trees: v1::TreeCache::default(),
             closing: watch::Sender::new(false),
         }))
     }
@@ -177,6 +179,10 @@ impl Api {
 
     fn carrier(&self) -> &Desk {
         &self.0.carrier
+    }
+
+    fn trees(&self) -> &v1::TreeCache {
+        &self.0.trees
     }
 
     fn options(&self) -> Options {

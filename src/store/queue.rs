@@ -10,7 +10,8 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    NumberId, NumberRow, ScanId, Store, StoreError, Time, UserId, Write, next_id, read::number_row,
+    NumberId, NumberRow, ScanId, Store, StoreError, Time, UserId, Write, count_scan, next_id,
+    read::number_row,
 };
 
 /// A scan's status as clients of the REST API know it.
@@ -493,6 +494,7 @@ async fn start_scan(
     .bind(now.0)
     .execute(&mut **tx)
     .await?;
+    count_scan(tx, number).await?;
     Ok(CrawlAnswer::Queued { scan: ScanId(id), call_uuid })
 }
 

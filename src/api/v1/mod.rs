@@ -24,6 +24,7 @@ mod route;
 mod scan;
 mod sendsms;
 mod submenu;
+mod tree_cache;
 mod users;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use axum::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(super) use self::tree_cache::TreeCache;
 use self::{
     fields::Fields,
     input::Input,
@@ -67,6 +69,8 @@ struct Call {
     base: String,
     /// From where it came.
     peer: Option<SocketAddr>,
+    /// The form of the answer.
+    render: Render,
 }
 
 impl Call {
@@ -137,8 +141,18 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
             Ok(body) => {
                 let headers = parts.headers.clone();
                 let query = query.clone();
-                let call =
-                    Call { api, sender, query, headers, body, is_head, has_suffix, base, peer };
+                let call = Call {
+                    api,
+                    sender,
+                    query,
+                    headers,
+                    body,
+                    is_head,
+                    has_suffix,
+                    base,
+                    peer,
+                    render,
+                };
                 match csrf.as_ref().filter(|_| changes) {
                     Some(csrf) if !shows_csrf(&call, csrf) => {
                         Err(Refusal::Forbidden(auth::Fault::Csrf.detail()))

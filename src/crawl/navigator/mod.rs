@@ -80,6 +80,9 @@ pub struct Limits {
     pub max_depth: u32,
     /// Calls in which a key may be tried in vain before it is given up.
     pub max_tries: u32,
+    /// How often the same prompt may come on one way before it counts as what is behind its key:
+    /// so often the key is pressed in one call, lest it was ignored.
+    pub max_same_prompt: u32,
     /// Most key presses in one call.
     pub max_presses: u32,
     /// Press a key on a known way as soon as its option is heard; false for a line that is known
@@ -96,6 +99,7 @@ impl Default for Limits {
             max_call_ms: 15 * 60_000,
             max_depth: 12,
             max_tries: 3,
+            max_same_prompt: 2,
             max_presses: 200,
             early_keys: true,
         }
