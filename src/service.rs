@@ -438,6 +438,7 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max_depth: crawl.max_depth,
             max_call_ms: crawl.max_call_seconds.saturating_mul(1000),
             max_tries: crawl.max_tries,
+            max_same_prompt: crawl.max_same_prompt,
             max_presses: crawl.max_presses,
             ..Limits::default()
         },

@@ -213,7 +213,7 @@ impl<'a> Call<'a> {
                 gone = true;
                 self.note("the line hangs up");
                 self.tell(Heard::HungUp);
-                ear.finish(self.shared, self.now);
+                ear.finish();
             }
             if !gone && !self.hung_up {
                 self.hear(&mut ear);
@@ -241,7 +241,7 @@ impl<'a> Call<'a> {
             self.obey(&mut ear);
             if self.hung_up && !gone {
                 gone = true;
-                ear.finish(self.shared, self.now);
+                ear.finish();
             }
             if gone && (self.pilot.poll_timeout().is_none() || ear.is_done()) {
                 break;
@@ -298,7 +298,7 @@ impl<'a> Call<'a> {
     fn hear(&mut self, ear: &mut Ear) {
         let frame = self.player.frame();
         let at_ms = self.now.saturating_sub(SOUND_MS);
-        ear.push(self.now, at_ms, &frame);
+        ear.push(at_ms, &frame);
         match self.speech.push(at_ms, &frame) {
             Some(SpeechChange::Started { at_ms }) => {
                 self.answer.handle_speech_started(self.now, at_ms);
@@ -426,7 +426,7 @@ impl Ear {
         }
     }
 
-    fn push(&mut self, _now: CallMs, at_ms: CallMs, frame: &Samples) {
+    fn push(&mut self, at_ms: CallMs, frame: &Samples) {
         let queue = &mut self.queue;
         self.cutter.push(at_ms, frame, |piece| queue.push_back(piece));
     }
@@ -435,7 +435,7 @@ impl Ear {
         self.queue.extend(self.cutter.flush());
     }
 
-    fn finish(&mut self, _shared: &Shared, _now: CallMs) {
+    fn finish(&mut self) {
         if !self.finished {
             self.finished = true;
             self.queue.extend(self.cutter.finish());

@@ -368,6 +368,8 @@ pub struct Crawl {
     pub max_presses: u32,
     /// Calls in which a key may be pressed in vain before it is given up.
     pub max_tries: u32,
+    /// How often the same prompt may come on one way before it counts as what is behind its key.
+    pub max_same_prompt: u32,
     /// Most calls of one scan; 0 for no limit.
     pub max_scan_calls: u32,
     /// Most begun minutes of one scan's calls; 0 for no limit.
@@ -393,6 +395,7 @@ impl Default for Crawl {
             max_call_seconds: 900,
             max_presses: 200,
             max_tries: 3,
+            max_same_prompt: 2,
             max_scan_calls: 500,
             max_scan_minutes: 1_500,
             max_scan_cost: None,
@@ -414,6 +417,7 @@ impl Crawl {
             max_call_seconds: s.read_in("max_call_seconds", default.max_call_seconds, 30..=14_400),
             max_presses: s.read_in("max_presses", default.max_presses, 1..=10_000),
             max_tries: s.read_in("max_tries", default.max_tries, 1..=100),
+            max_same_prompt: s.read_in("max_same_prompt", default.max_same_prompt, 1..=10),
             max_scan_calls: s.read_in("max_scan_calls", default.max_scan_calls, 0..=100_000),
             max_scan_minutes: s.read_in(
                 "max_scan_minutes",

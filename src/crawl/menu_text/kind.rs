@@ -140,9 +140,10 @@ pub(super) fn decide(signs: &Signs, options: &[MenuOption]) -> PromptKind {
         PromptKind::Invalid
     } else if signs.tone && signs.voicemail && options.len() <= MAX_VOICEMAIL_OPTIONS {
         PromptKind::Voicemail
-    } else if languages > 0 && is_choice_of_two(options) {
-        PromptKind::Language
-    } else if languages > 0 && languages == options.iter().filter(|o| !minor(&o.label)).count() {
+    } else if languages > 0
+        && (is_choice_of_two(options)
+            || languages == options.iter().filter(|o| !minor(&o.label)).count())
+    {
         PromptKind::Language
     } else if signs.input
         && !signs.extension_any_time

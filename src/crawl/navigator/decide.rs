@@ -33,8 +33,6 @@ const LOOK_MS: CallMs = 6000;
 const LOOK_SOUND_MS: CallMs = 1000;
 /// How often that is done, if the words so far prove nothing.
 const MAX_LOOKS: u32 = 4;
-/// A key is pressed this often in one call before it counts as ignored.
-const MAX_PRESSES_OF_A_KEY: u32 = 2;
 
 impl Navigator {
     /// Presses the next key of a known way as soon as it is plain that its prompt is being read, or
@@ -345,7 +343,7 @@ impl Navigator {
             self.known.node(step.from).and_then(|n| n.options.iter().find(|o| o.keys == step.keys));
         let repeats = option.is_some_and(|o| says_repeat(&o.label));
         let prompt = heard.start_ms.saturating_sub(hearing.since) <= REACTION_MS;
-        if prompt && (repeats || presses >= MAX_PRESSES_OF_A_KEY) {
+        if prompt && (repeats || presses >= self.limits.max_same_prompt) {
             let from = step.from;
             self.link(step, from);
             self.go_on(now, from, heard, hearing);
@@ -357,7 +355,7 @@ impl Navigator {
     /// A key had no effect: once more, slower and when nobody speaks, then no more in this call.
     fn ignored(&mut self, now: CallMs, step: Step, presses: u32, heard: &Heard, hearing: &Hearing) {
         let from = step.from;
-        if presses < MAX_PRESSES_OF_A_KEY && !self.line_gone && !heard.moved_on {
+        if presses < self.limits.max_same_prompt && !self.line_gone && !heard.moved_on {
             self.press(now, VecDeque::from([step]), presses + 1, hearing, false);
         } else {
             self.tried(step, DeadEnd::NoEffect);
@@ -370,7 +368,7 @@ impl Navigator {
         let Expected { node, via, presses, route } = place;
         let target = route.back().cloned();
         if let (true, true, Some(via)) = (heard.is_empty(), hearing.ignored, &via)
-            && presses < MAX_PRESSES_OF_A_KEY
+            && presses < self.limits.max_same_prompt
             && !self.line_gone
         {
             self.ignores_early_keys = true;
@@ -406,7 +404,7 @@ impl Navigator {
         }) {
             self.ignores_early_keys |= hearing.early;
             self.report(Some(via.from), false, &heard);
-            if presses < MAX_PRESSES_OF_A_KEY && !self.line_gone && !heard.moved_on {
+            if presses < self.limits.max_same_prompt && !self.line_gone && !heard.moved_on {
                 let mut again = route;
                 again.push_front(via);
                 return self.press(now, again, presses + 1, hearing, false);

@@ -11,7 +11,7 @@
 //!                       │                               │ new prompt
 //!                       └─ known ──► Expect ◄────────┐  ▼
 //!                             │  ▲                   │ press a known key
-//!      its option was heard,  │  └── on the way ─────┤
+//!   its beginning was heard,  │  └── on the way ─────┤
 //!      or the prompt is over  └────► press ──────────┤
 //!                                                    │ press an unexplored key
 //!         ┌── still unexplored keys from here ◄──┐   ▼
@@ -26,19 +26,21 @@
 //! | Dialled | `Answered`                           | listen; `First` or `Expect` the first prompt |
 //! | First   | a prompt                             | store it; go on from it                     |
 //! | First   | nothing                              | hang up                                     |
-//! | Expect  | the option of the next key           | press it at once                            |
+//! | Expect  | its beginning, or the next option    | press the next key at once                  |
 //! | Expect  | the whole expected prompt            | press the next key                          |
 //! | Expect  | the prompt before again              | the key was ignored: press it once more     |
 //! | Expect  | another known prompt                 | count the wrong turn; go on from there      |
 //! | Expect  | something unknown, or nothing        | count it; hang up; the tree stays as it is  |
 //! | Fresh   | a new prompt                         | store it and the key's edge; go on from it  |
-//! | Fresh   | a known prompt                       | store a link; go on from there              |
+//! | Fresh   | a known prompt, or its beginning     | store a link; go on from there              |
 //! | Fresh   | something new, then a known prompt   | store it; go on from the known one          |
 //! | Fresh   | the same prompt                      | a repeat, or ignored: press once more       |
 //! | Fresh   | "not a valid option"                 | dead end; go on if the menu is read again   |
 //! | Fresh   | nothing, hung up                     | dead end; hang up                           |
 //! | any     | a person, a queue, a recorder, a fax | hang up at once; then store what was heard  |
+//! | any     | ringing, music, a beep and silence   | the same, behind a key; a beep always       |
 //! | any     | the call lasts too long              | note the attempt; hang up                   |
+//! | any     | words were lost, or are still to come| conclude nothing; wait, at last hang up     |
 //!
 //! *Go on* means: press the first unexplored key offered here; else walk known keys to the nearest
 //! unexplored one; else hang up. Only keys that a stored prompt offers are ever pressed. Whatever
@@ -78,6 +80,9 @@ pub struct Limits {
     pub max_depth: u32,
     /// Calls in which a key may be tried in vain before it is given up.
     pub max_tries: u32,
+    /// How often the same prompt may come on one way before it counts as what is behind its key:
+    /// so often the key is pressed in one call, lest it was ignored.
+    pub max_same_prompt: u32,
     /// Most key presses in one call.
     pub max_presses: u32,
     /// Press a key on a known way as soon as its option is heard; false for a line that is known
@@ -94,6 +99,7 @@ impl Default for Limits {
             max_call_ms: 15 * 60_000,
             max_depth: 12,
             max_tries: 3,
+            max_same_prompt: 2,
             max_presses: 200,
             early_keys: true,
         }
