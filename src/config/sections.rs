@@ -26,6 +26,10 @@ pub struct Api {
     pub refuse_completed_menu: bool,
     /// Whether the API tells the passwords of extensions.
     pub expose_sip_passwords: bool,
+    /// Requests a second of one client to the old API; 0 for any number.
+    pub max_requests_per_second: u32,
+    /// The same of `/api/v2`.
+    pub max_requests_per_second_v2: u32,
 }
 
 impl Default for Api {
@@ -34,6 +38,8 @@ impl Default for Api {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             refuse_completed_menu: false,
             expose_sip_passwords: true,
+            max_requests_per_second: 1000,
+            max_requests_per_second_v2: 50,
         }
     }
 }
@@ -45,6 +51,10 @@ impl Api {
             listen: s.read("listen", default.listen),
             refuse_completed_menu: s.read("refuse_completed_menu", default.refuse_completed_menu),
             expose_sip_passwords: s.read("expose_sip_passwords", default.expose_sip_passwords),
+            max_requests_per_second: s
+                .read("max_requests_per_second", default.max_requests_per_second),
+            max_requests_per_second_v2: s
+                .read("max_requests_per_second_v2", default.max_requests_per_second_v2),
         }
     }
 }

@@ -46,7 +46,7 @@ use self::{
     reply::{Refusal, Reply, Vary},
     route::{Access, Found, Route},
 };
-use super::{Api, auth, server::Peer};
+use super::{Api, auth, rate::Client, server::Peer};
 use crate::{
     config::Secret,
     store::{Authenticated, DidId, StoreError, UserId},
@@ -129,7 +129,14 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let base = base(&parts.headers, peer);
     let is_head = parts.method == Method::HEAD;
-    let result = if !route.allows(&method) {
+    let client = match (&sender, peer) {
+        (Some(who), _) => Client::User(who.user),
+        (None, Some(peer)) => Client::At(peer.ip()),
+        (None, None) => Client::Others,
+    };
+    let result = if let Err(seconds) = api.0.rate.take(client) {
+        Err(Refusal::Throttled(seconds))
+    } else if !route.allows(&method) {
         Err(Refusal::Method(method.clone()))
     } else if method == "OPTIONS" {
         options(&api, route, id).await

@@ -81,6 +81,8 @@ pub(super) enum Refusal {
     Upstream(String),
     /// It would collide with what is under way.
     Conflict(String),
+    /// Too many requests; after so many seconds there is room again.
+    Throttled(u32),
     /// Our fault.
     Internal,
 }
@@ -98,6 +100,7 @@ impl Refusal {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Challenge(_) => StatusCode::UNAUTHORIZED,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -120,6 +123,9 @@ impl Refusal {
             Self::TooManyFields(max) => format!("The form must have no more than {max} fields."),
             Self::CutOff => "The body did not come whole.".to_owned(),
             Self::TooSlow => "The body did not come in time.".to_owned(),
+            Self::Throttled(seconds) => {
+                format!("Request was throttled. Expected available in {seconds} seconds.")
+            }
             Self::Internal => "A server error occurred.".to_owned(),
         };
         json!({"detail": detail})
@@ -143,6 +149,10 @@ pub(super) fn respond(
     shown: &page::Shown<'_>,
 ) -> Response {
     let is_challenge = matches!(result, Err(Refusal::Challenge(_)));
+    let wait = match &result {
+        Err(Refusal::Throttled(seconds)) => Some(*seconds),
+        Ok(_) | Err(_) => None,
+    };
     let (status, value) = match result {
         Ok(Reply { status, told: Told::Value(value) }) => (status, value),
         Ok(Reply { status, told: Told::Written(text) }) => {
@@ -165,6 +175,9 @@ pub(super) fn respond(
         Render::Html => ("text/html; charset=utf-8", page::page(shown, status, &value)),
     };
     let mut response = dressed(with(status, content_type, body), vary, shown);
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if is_challenge {
         let challenge = HeaderValue::from_static("Basic realm=\"api\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
