@@ -92,6 +92,8 @@ pub(super) struct Hearing {
     beeped_at: Option<CallMs>,
     /// Where what sounds like music began, and when that was told.
     music: Option<(CallMs, CallMs)>,
+    /// The network announces why the call failed.
+    announces: bool,
     /// It says that it records.
     pub records: bool,
     /// Why we left before it was over.
@@ -175,6 +177,7 @@ impl Hearing {
             waits: false,
             beeped_at: None,
             music: None,
+            announces: false,
             records: false,
             taken: None,
             tone_from: None,
@@ -231,6 +234,11 @@ impl Hearing {
         if let Some((from, _)) = self.music {
             self.no_words_from(from);
         }
+    }
+
+    /// The tones before an announcement of the network were heard: nothing follows its words.
+    pub fn announces(&mut self) {
+        self.announces = true;
     }
 
     /// Whoever speaks waits for an answer, by the rhythm of it. Words of a person mean one then.
@@ -379,7 +387,7 @@ impl Hearing {
             | PromptKind::Language
             | PromptKind::Input
             | PromptKind::Invalid
-            | PromptKind::Announcement => person,
+            | PromptKind::Announcement => person || (self.announces && !self.offers),
         };
         let closes = behind_a_key && !self.offers && understood.goodbye;
         let asks = behind_a_key && !self.offers && understood.kind == PromptKind::Input;

@@ -82,7 +82,9 @@ impl Navigator {
         let behind_a_key = !matches!(listening.place, Place::First);
         let offers = listening.hearing.offers;
         let taken = match tone {
-            Tone::Busy | Tone::SpecialInformation => {
+            // What follows the three tones is the prompt, and nothing follows that.
+            Tone::SpecialInformation => return listening.hearing.announces(),
+            Tone::Busy => {
                 self.line_gone = true;
                 return listening.hearing.line_gone(at);
             }

@@ -159,7 +159,8 @@ pub enum Tone {
     Busy,
     /// It rings at somebody's telephone.
     Ringback,
-    /// The three rising tones before "the number you have dialled" (ITU-T E.180): nothing follows.
+    /// The three rising tones before "the number you have dialled" (ITU-T E.180): nothing follows
+    /// that announcement.
     SpecialInformation,
     /// Music, as of a queue.
     Music,

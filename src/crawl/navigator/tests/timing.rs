@@ -169,6 +169,22 @@ fn what_sounds_like_music_and_has_words_is_a_voice() {
 }
 
 #[test]
+fn the_announcement_behind_special_tones_is_heard_and_ends_its_branch() {
+    let mut navigator = behind_zero();
+    let tone = Tone::SpecialInformation;
+    navigator.handle(9700, Input::Tone { tone, at: 8400 });
+    navigator.handle(10_000, Input::SpeechStarted { at: 9900 });
+    navigator.handle(13_000, Input::SpeechEnded { at: 12_600 });
+    navigator.handle(13_100, said("This number is not in service.", 9900));
+    navigator.handle(13_100, heard_until(12_700));
+    assert_eq!(navigator.poll_timeout(), Some(12_600 + 1500));
+    navigator.handle_timeout(14_100);
+    let node = navigator.tree().node(NodeNo(1)).unwrap();
+    assert_eq!(node.text(), "This number is not in service.");
+    assert_eq!(node.kind, PromptKind::Announcement);
+}
+
+#[test]
 fn who_pauses_at_the_beginning_of_a_call_is_a_person_only_by_the_words() {
     for (words, person) in [("Hello?", true), ("Thank you for calling.", false)] {
         let mut navigator = Navigator::new(Tree::default(), Limits::default());
