@@ -210,25 +210,33 @@ pub(super) fn document() -> Value {
 fn describe(operation: &Operation) -> Value {
     let Operation { path, summary, who, query, fields, takes_forms, success, error, .. } =
         operation;
-    let in_path = path.split('{').skip(1).filter_map(|part| part.split('}').next()).map(
-        |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}),
-    );
+    let names = path.split('{').skip(1).filter_map(|part| part.split('}').next());
+    let in_path = names.map(|name| {
+        let schema = json!({"type": "string", "pattern": "^[^/.]+$"});
+        json!({"name": name, "in": "path", "required": true, "schema": schema})
+    });
     let in_query =
         query.iter().map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}));
     let parameters: Vec<Value> = in_path.chain(in_query).collect();
     let (status, kind) = success;
     let answer = |kind: &str| json!({kind: {"schema": {}}});
+    let mut refused = answer(error);
+    if let (false, Some(kinds)) = (path.starts_with("/api/v2"), refused.as_object_mut()) {
+        // A path that is none of these is a page there.
+        kinds.insert("text/html".to_owned(), json!({"schema": {"type": "string"}}));
+    }
     let done = match status {
         204 => json!({"description": "Done."}),
         _ => json!({"description": "Done.", "content": answer(kind)}),
     };
     let mut described = json!({
+        "operationId": operation_id(operation),
         "summary": summary,
         "tags": [if path.starts_with("/api/v2") { "v2" } else { "v1" }],
         "parameters": parameters,
         "responses": {
             status.to_string(): done,
-            "default": {"description": "Refused; the body says why.", "content": answer(error)},
+            "default": {"description": "Refused; the body says why.", "content": refused},
         },
         "security": match who {
             Who::Anybody => json!([]),
@@ -250,6 +258,17 @@ fn describe(operation: &Operation) -> Value {
         members.insert("requestBody".to_owned(), json!({"content": content}));
     }
     described
+}
+
+/// What a client's code calls it: the method and the words of its path; "buy" for the one that costs
+/// money.
+fn operation_id(operation: &Operation) -> String {
+    if operation.method == "post" && operation.path == "/api/did_numbers/" {
+        return "buy".to_owned();
+    }
+    let words =
+        operation.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    words.fold(operation.method.clone(), |id, word| format!("{id}_{word}"))
 }
 
 /// `GET /api/schema/`.
