@@ -5,6 +5,7 @@
 
 mod call;
 mod context;
+mod greeting;
 mod place;
 mod pool;
 
@@ -24,6 +25,7 @@ use super::{
 
 use call::Call;
 use context::Context;
+use greeting::Greeting;
 use pool::{Line, Pool, Recognise};
 
 /// What phone menus say whoever they belong to. It names no business, department or product: a
@@ -98,7 +100,13 @@ impl Engine for LocalEngine {
         let place = Place::take(&self.places, self.max_calls)?;
         let (call, events) = Call::new(call, self.max_queue_samples);
         let (call, line) = (Arc::new(call), Arc::clone(self.pool.line()));
-        let ear = LocalEar { cutter: Cutter::new(Level::new()), call, line, _place: place };
+        let ear = LocalEar {
+            cutter: Cutter::new(Level::new()),
+            greeting: Greeting::default(),
+            call,
+            line,
+            _place: place,
+        };
         Ok(Listening { ear: Box::new(ear), events })
     }
 }
@@ -131,22 +139,34 @@ pub fn listen(
     let recogniser = Recogniser::new(Arc::clone(model), settings)?;
     let mut cutter = Cutter::new(Level::new());
     let (mut work, mut context) = (Workspace::default(), Context::default());
+    let mut greeting = Greeting::default();
     let mut told = Vec::new();
-    let mut hear = |at_ms: CallMs, piece: Piece| {
-        let transcript = recogniser.words_of_all(&piece, context.before(&piece), &mut work);
-        context.note(&transcript);
-        if !transcript.words.is_empty() {
-            told.push((at_ms, SpeechEvent::Final(transcript)));
+    let mut hear = |at_ms: CallMs, piece: &Piece, is_whole: bool| {
+        let transcript = recogniser.words_of_all(piece, context.before(piece), &mut work);
+        if transcript.words.is_empty() {
+            return;
         }
+        told.push((
+            at_ms,
+            if is_whole {
+                context.note(&transcript);
+                SpeechEvent::Final(transcript)
+            } else {
+                SpeechEvent::Interim(transcript)
+            },
+        ));
     };
     let mut at_ms: CallMs = 0;
     for frame in samples.chunks(FRAME) {
         let end_ms = at_ms.saturating_add((frame.len() / (RATE / 1000)) as u32);
-        cutter.push(at_ms, frame, |piece| hear(end_ms, piece));
+        cutter.push(at_ms, frame, |piece| hear(end_ms, &piece, true));
+        if let Some(piece) = greeting.look(&cutter) {
+            hear(end_ms, &piece, false);
+        }
         at_ms = end_ms;
     }
     if let Some(piece) = cutter.finish() {
-        hear(at_ms, piece);
+        hear(at_ms, &piece, true);
     }
     Ok(told)
 }
@@ -154,6 +174,7 @@ pub fn listen(
 /// The ear of one call.
 struct LocalEar {
     cutter: Cutter<Level>,
+    greeting: Greeting,
     call: Arc<Call>,
     line: Arc<Line>,
     _place: Place,
@@ -173,6 +194,12 @@ impl Transcriber for LocalEar {
         let mut pieces = Vec::new();
         self.cutter.push(at_ms, samples, |piece| pieces.push(piece));
         self.hand_over(pieces);
+        if let Some(piece) = self.greeting.look(&self.cutter)
+            && self.call.glance(piece)
+            && !self.line.join(Arc::clone(&self.call))
+        {
+            self.call.fail("the recogniser was shut down");
+        }
     }
 
     fn flush(&mut self) {
