@@ -55,6 +55,8 @@ struct State {
     ended: bool,
     failed: bool,
     context: Context,
+    /// Words were told that no final result has replaced yet.
+    interim: bool,
 }
 
 impl Call {
@@ -73,6 +75,7 @@ impl Call {
             ended: false,
             failed: false,
             context: Context::default(),
+            interim: false,
         };
         (Self { name: name.to_owned(), most_queued, state: Mutex::new(state) }, receiver)
     }
@@ -162,15 +165,21 @@ impl Call {
         let mut state = self.lock();
         state.busy_from = None;
         match result {
-            Ok(transcript) if transcript.words.is_empty() => {}
-            Ok(transcript) if !is_whole => state.tell(SpeechEvent::Interim(transcript)),
             // The whole piece will be tried too, and say so if it fails.
             Err(_) if !is_whole => {}
+            Ok(transcript) if !is_whole && transcript.words.is_empty() => {}
+            Ok(transcript) if !is_whole => {
+                state.interim = true;
+                state.tell(SpeechEvent::Interim(transcript));
+            }
+            Ok(transcript) if transcript.words.is_empty() => state.take_back(),
             Ok(transcript) => {
+                state.interim = false;
                 state.context.note(&transcript);
                 state.tell(SpeechEvent::Final(transcript));
             }
             Err(message) => {
+                state.take_back();
                 state.tell(SpeechEvent::Failed { message });
                 let (from_ms, to_ms) = (piece.from_ms, piece.to_ms());
                 state.tell(SpeechEvent::Dropped { from_ms, to_ms });
@@ -230,6 +239,13 @@ impl State {
     fn heard_until(&self) -> CallMs {
         let queued = self.queue.front().map(|task| task.piece.from_ms);
         [self.busy_from, queued, Some(self.settled)].into_iter().flatten().min().unwrap_or(0)
+    }
+
+    /// Nobody has said what was told as an interim result.
+    fn take_back(&mut self) {
+        if std::mem::take(&mut self.interim) {
+            self.tell(SpeechEvent::Interim(Transcript::default()));
+        }
     }
 
     fn tell_progress(&mut self, least: u32) {
