@@ -10,7 +10,7 @@ use crate::speech::{
 };
 
 /// How much of a phrase has been heard when it is looked at.
-const LOOKS_MS: [u32; 2] = [1_900, 3_100];
+const LOOKS_MS: [u32; 2] = [1_900, 3_500];
 
 /// Only phrases that begin so soon after the first are a greeting's.
 const GREETING_MS: u32 = 4_000;
@@ -71,6 +71,6 @@ mod tests {
             cutter.push(at, &[if talks { 900 } else { 0 }; 160], |_| ());
             looks.extend(greeting.look(&cutter).map(|piece| (piece.from_ms, piece.to_ms())));
         }
-        assert_eq!(looks, [(760, 2660), (760, 3860)]);
+        assert_eq!(looks, [(760, 2660), (760, 4260)]);
     }
 }
