@@ -204,6 +204,8 @@ pub async fn start(
         options: Options {
             refuse_completed_menu: config.api.refuse_completed_menu,
             expose_sip_passwords: config.api.expose_sip_passwords,
+            max_requests: config.api.max_requests_per_second,
+            max_requests_v2: config.api.max_requests_per_second_v2,
         },
     });
     let api = tokio::spawn(api::serve(listener, api, until(stopping)));
@@ -436,6 +438,7 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max_depth: crawl.max_depth,
             max_call_ms: crawl.max_call_seconds.saturating_mul(1000),
             max_tries: crawl.max_tries,
+            max_same_prompt: crawl.max_same_prompt,
             max_presses: crawl.max_presses,
             ..Limits::default()
         },

@@ -343,9 +343,9 @@ async fn makecall_refuses_what_is_no_number_and_does_nothing() {
 #[tokio::test]
 async fn makecall_takes_a_business_name_of_any_length_and_keeps_no_nul() {
     let bench = Bench::new().await;
-    let long = format!("/api/makecall/?number=1&business_name=%00{}", "x".repeat(300));
+    let long = format!("/api/makecall/?number=12025550100&business_name=%00{}", "x".repeat(300));
     assert_eq!(bench.get(&long).await.json()["status"], "success");
-    let row = bench.store.number("1").await.unwrap().unwrap();
+    let row = bench.store.number("12025550100").await.unwrap().unwrap();
     assert_eq!(row.business_name, Some(format!("\u{fffd}{}", "x".repeat(300))));
 }
 
@@ -587,4 +587,22 @@ async fn too_many_parameters_are_refused() {
     let bench = Bench::new().await;
     let answer = bench.get(&format!("/api/scan/?{}", "a&".repeat(1001))).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn callmenu_shows_a_change_at_once() {
+    let bench = Bench::new().await;
+    let scan = bench.scan_of(NUMBER, New::Fresh).await;
+    let path = format!("/api/callmenu/?number={NUMBER}");
+    assert_eq!(bench.get(&path).await.json()["menu"], Value::Null);
+    bench.store_tree(scan, &[("hello", vec![])]).await;
+    let shown = bench.get(&path).await;
+    assert_eq!(shown.json()["menu"]["audio_text"], " hello");
+    // The same bytes again, and in the form that is asked for.
+    assert_eq!(bench.get(&path).await.body, shown.body);
+    let indented = bench.ask("GET", &path, &[("accept", "application/json; indent=2")]).await;
+    assert!(indented.body.starts_with("{\n  \"id\""), "{}", indented.body);
+    let fresh = bench.scan_of(NUMBER, New::Force).await;
+    bench.store_tree(fresh, &[("good morning", vec![])]).await;
+    assert_eq!(bench.get(&path).await.json()["menu"]["audio_text"], " good morning");
 }

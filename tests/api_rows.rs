@@ -277,3 +277,50 @@ async fn options_tells_the_fields_where_something_can_be_sent() {
     );
     assert_eq!(bench.get("/api/did_numbers/").await.body, "[]");
 }
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let options = phoneai::api::Options { max_requests: 1, ..Default::default() };
+    let bench = Bench::with(options).await;
+    // Five seconds' worth may come at once; a slow machine lets a few more in.
+    let mut answers = Vec::new();
+    for _ in 0..200 {
+        answers.push(bench.get("/api/hello/").await);
+    }
+    assert!(answers.iter().take(5).all(|answer| answer.status.as_u16() == 200));
+    let refused = answers.iter().find(|answer| answer.status.as_u16() == 429).unwrap();
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(refused.json()["detail"], "Request was throttled. Expected available in 1 seconds.");
+    assert_eq!(bench.get("/api/v2/calls/x").await.status.as_u16(), 404, "it is another bucket");
+}
+
+#[tokio::test]
+async fn passwords_of_extensions_are_shown_as_stars_where_the_operator_wants_it() {
+    let options = phoneai::api::Options { expose_sip_passwords: false, ..Default::default() };
+    let bench = Bench::with(options).await;
+    let body = r#"{"sip_username": "1001", "sip_password": "secret-word"}"#;
+    let token = bench.token.clone();
+    let made = send(&bench, &token, ("POST", "/api/extensions/"), (JSON, body)).await;
+    assert_eq!(made.status.as_u16(), 201);
+    for answer in [made, bench.get("/api/extensions/").await, bench.get("/api/extensions/1/").await]
+    {
+        assert!(answer.body.contains("********"), "{}", answer.body);
+        assert!(!answer.body.contains("secret-word"), "{}", answer.body);
+    }
+    let account = bench.store.sip_account("1001").await.unwrap().unwrap();
+    assert_eq!(account.sip_password.expose(), "secret-word");
+}
+
+#[tokio::test]
+async fn a_completed_menu_is_refused_where_the_operator_wants_it() {
+    let options = phoneai::api::Options { refuse_completed_menu: true, ..Default::default() };
+    let bench = Bench::with(options).await;
+    let scan = bench.scan_of(api_support::NUMBER, phoneai::store::New::Fresh).await;
+    bench.store_tree(scan, &[("hello", vec![])]).await;
+    let path = "/api/makecall_submenu/?id=1&forwarding_number=12025550123";
+    let completed = bench.store.number_of_menu(phoneai::store::MenuId(1)).await.unwrap().unwrap();
+    let message = bench.get(path).await.json()["message"].clone();
+    let expected = if completed.completed { "menu is completed already." } else { "" };
+    assert_eq!(message, expected);
+    assert!(completed.completed, "a menu without keys has nothing left to explore");
+}

@@ -184,6 +184,21 @@ async fn calls_without_news_end_a_scan_and_news_starts_the_count_anew() {
 }
 
 #[tokio::test]
+async fn a_number_that_once_ignored_an_early_key_is_known_to_after_a_restart() {
+    let (dir, store) = store().await;
+    queued(&store, New::Fresh).await;
+    let job = lease(&store).await;
+    assert!(!job.ignores_early_keys);
+    let deaf = CallOutcome { ignores_early_keys: true, ..outcome(true, false) };
+    store.finish_call(&job, &deaf, Some(store.now())).await.unwrap();
+    // A call that pressed no early key proves nothing.
+    call(&store, &outcome(true, false)).await;
+    store.close().await;
+    let store = open(&dir).await;
+    assert!(lease(&store).await.ignores_early_keys);
+}
+
+#[tokio::test]
 async fn the_next_call_is_due_when_the_caller_says() {
     let (_dir, store) = store().await;
     queued(&store, New::Fresh).await;

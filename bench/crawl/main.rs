@@ -4,13 +4,19 @@
 //! ```text
 //! python3 bench/crawl/generate target/generated
 //! cargo run --release --example crawl_bench -- target/generated
+//! cargo run --release --example crawl_bench -- target/generated --dry 2
 //! ```
+//!
+//! With `--dry` no socket is opened and nobody waits: line, detectors, recogniser and navigator run
+//! in virtual time, which tells in minutes what a change does to the trees.
 //!
 //! Prints a line for each menu and the sums; `--json` prints lines of JSON. The sample menus are
 //! crawled unless they are left out by `--no-samples`. What the columns mean is said at
 //! [`phoneai::simulator::measure`] and in [`Row`].
 
 #![allow(clippy::print_stdout, reason = "a program that prints")]
+
+mod dry;
 
 use std::{
     error::Error,
@@ -21,6 +27,7 @@ use std::{
 };
 
 use clap::Parser;
+use dry::Crawled;
 use phoneai::{
     calls::live::What,
     config::{self, Config, HostPort, Secret},
@@ -30,7 +37,7 @@ use phoneai::{
     },
     speech::{
         Engine,
-        local::{LocalEngine, LocalSettings},
+        local::{LocalEngine, LocalSettings, Recogniser},
         model,
     },
     store::{CrawlRequest, New},
@@ -74,9 +81,16 @@ struct Args {
     /// The seed of the bad line's dice
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Crawl in virtual time, without sockets and waiting; recognition takes N times as long as on
+    /// an idle machine
+    #[arg(long, value_name = "N", conflicts_with_all = ["pace", "impair"])]
+    dry: Option<f64>,
     /// Print lines of JSON
     #[arg(long)]
     json: bool,
+    /// Print all that happens in calls of virtual time
+    #[arg(long)]
+    log: bool,
     /// Print each difference from the truth, with what was heard
     #[arg(long)]
     verbose: bool,
@@ -123,7 +137,15 @@ async fn run(args: Args) -> Result<(), Failure> {
     let directory = model::default_directory("tiny.en").ok_or("no home directory for the model")?;
     let files = model::fetch(&model::TINY_EN, &directory, &mut |_| {})?;
     let whisper = Arc::new(Whisper::load(&files.directory)?);
-    let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(whisper, LocalSettings::default())?);
+    let settings = LocalSettings::default();
+    let dry = match args.dry {
+        Some(load) => {
+            let recogniser = Recogniser::new(whisper.clone(), &settings)?;
+            Some(Arc::new(dry::Shared::new(recogniser, load)))
+        }
+        None => None,
+    };
+    let engine: Arc<dyn Engine> = Arc::new(LocalEngine::start(whisper, settings)?);
     let args = Arc::new(args);
     let mut sum = Row { name: "all".to_owned(), ..Row::default() };
     if !args.json {
@@ -140,7 +162,16 @@ async fn run(args: Args) -> Result<(), Failure> {
                 && let Some(business) = open.pop()
             {
                 let (engine, menus, args) = (engine.clone(), menus.clone(), args.clone());
-                running.spawn(async move { crawl(&business, menus, engine, &args).await });
+                match dry.clone() {
+                    Some(shared) => running.spawn_blocking(move || {
+                        let cpu = cpu_seconds();
+                        let crawled = dry::crawl(&business, &shared);
+                        Ok(row(&business, crawled, &args, cpu))
+                    }),
+                    None => {
+                        running.spawn(async move { crawl(&business, menus, engine, &args).await })
+                    }
+                };
             }
             let Some(row) = running.join_next().await else { break };
             let row = row??;
@@ -201,6 +232,17 @@ async fn crawl(
     service.shutdown().await;
     carrier.shutdown().await;
 
+    witnessed.close();
+    let mut calls = Vec::new();
+    while let Some(call) = witnessed.recv().await {
+        calls.push(call);
+    }
+    Ok(row(business, Crawled { tree, complete, reason, calls, log: Vec::new() }, args, cpu))
+}
+
+/// What came of a crawl that began when the process had used so many CPU seconds.
+fn row(business: &Business, crawled: Crawled, args: &Args, cpu: f64) -> Row {
+    let Crawled { tree, complete, reason, calls, log } = crawled;
     let truth = business.truth();
     let mut differences: Vec<String> =
         truth.differences(&tree).iter().map(ToString::to_string).collect();
@@ -221,8 +263,7 @@ async fn crawl(
         differences,
         ..Row::default()
     };
-    witnessed.close();
-    while let Some(call) = witnessed.recv().await {
+    for call in &calls {
         if args.verbose && row.score.distance > 0 {
             row.differences.push(format!(
                 "call {:.1} s: {}",
@@ -230,10 +271,13 @@ async fn crawl(
                 call.way
             ));
         }
-        row.count(&call);
+        row.count(call);
+    }
+    if args.log {
+        row.differences.extend(log);
     }
     row.cpu_s = cpu_seconds() - cpu;
-    Ok(row)
+    row
 }
 
 fn request(number: &str) -> CrawlRequest {

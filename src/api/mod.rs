@@ -8,6 +8,7 @@ mod auth;
 mod html;
 mod login;
 pub(crate) mod password;
+mod rate;
 mod server;
 mod v1;
 pub mod v2;
@@ -18,8 +19,8 @@ use axum::{Router, routing::any};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
-use self::password::Doorkeeper;
 pub use self::server::serve;
+use self::{password::Doorkeeper, rate::Rate};
 use crate::{
     calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings},
@@ -88,11 +89,20 @@ pub struct Options {
     pub refuse_completed_menu: bool,
     /// The passwords of extensions are told to who may see the extensions.
     pub expose_sip_passwords: bool,
+    /// Requests a second of one client to the old API; 0 for any number.
+    pub max_requests: u32,
+    /// The same of `/api/v2`.
+    pub max_requests_v2: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { refuse_completed_menu: false, expose_sip_passwords: true }
+        Self {
+            refuse_completed_menu: false,
+            expose_sip_passwords: true,
+            max_requests: 0,
+            max_requests_v2: 0,
+        }
     }
 }
 
@@ -129,6 +139,9 @@ struct Inner {
     gate: Gate,
     watchers: Arc<Semaphore>,
     doorkeeper: Doorkeeper,
+    trees: v1::TreeCache,
+    rate: Rate,
+    rate_v2: Rate,
     /// True when the service ends: streams that never end by themselves end then.
     closing: watch::Sender<bool>,
 }
@@ -154,6 +167,9 @@ impl Api {
             options,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             doorkeeper: Doorkeeper::new(),
+            trees: v1::TreeCache::default(),
+            rate: Rate::new(options.max_requests),
+            rate_v2: Rate::new(options.max_requests_v2),
             closing: watch::Sender::new(false),
         }))
     }
@@ -177,6 +193,10 @@ impl Api {
 
     fn carrier(&self) -> &Desk {
         &self.0.carrier
+    }
+
+    fn trees(&self) -> &v1::TreeCache {
+        &self.0.trees
     }
 
     fn options(&self) -> Options {

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::{
-    CallFailure, Order, Report, Shared,
+    CallFailure, Cut, Order, Report, Shared,
     agreement::{Agreed, Agreement},
     answer::Answer,
     gate::{Ending, Endings},
@@ -122,7 +122,7 @@ pub(super) async fn run(
         answered: None,
         pressing: None,
         hang_up: None,
-        stopped: None,
+        cut: None,
         called: clearance.called.clone(),
         endings,
         longest: clearance.longest,
@@ -165,8 +165,8 @@ struct Call<'a> {
     pressing: Option<Keys>,
     /// Why we hang up, once we do.
     hang_up: Option<String>,
-    /// What an operator ended, once one did.
-    stopped: Option<Ending>,
+    /// Who cut it short, once somebody does.
+    cut: Option<Cut>,
     called: Called,
     endings: Endings,
     /// How long it may last from the answer on, if limits on minutes or money say so.
@@ -230,11 +230,12 @@ impl Call<'_> {
                         if self.hang_up.is_some() {
                             return End::Unconfirmed;
                         }
-                        self.hang_up(match self.answered {
-                            None => "nobody answered",
-                            Some(_) => "the minutes or the money for calls are used up",
-                        })
-                        .await;
+                        if self.answered.is_none() {
+                            self.hang_up("nobody answered").await;
+                        } else {
+                            self.cut.get_or_insert(Cut::Limit);
+                            self.hang_up("the minutes or the money for calls are used up").await;
+                        }
                     } else if self.hang_up.is_none() {
                         let now = self.ms(now);
                         self.answer.handle_timeout(now);
@@ -244,7 +245,7 @@ impl Call<'_> {
                 }
                 ending = self.endings.of(&self.called) => {
                     self.hang_up(stopped(&ending)).await;
-                    self.stopped.get_or_insert(ending);
+                    self.cut.get_or_insert(Cut::Operator(ending));
                 }
                 changed = stop.changed(), if !stopping => {
                     stopping = changed.is_err() || *stop.borrow();
@@ -267,7 +268,7 @@ impl Call<'_> {
         // What was ended by force may be over before we heard that it was to end.
         if let Some(ending) = self.endings.pending(&self.called) {
             self.hang_up.get_or_insert(stopped(&ending).to_owned());
-            self.stopped.get_or_insert(ending);
+            self.cut.get_or_insert(Cut::Operator(ending));
         }
         let recorded = self.recording.finish();
         let report = self.report(&end, over);
@@ -281,7 +282,8 @@ impl Call<'_> {
         if self.hang_up.is_none() {
             self.pilot.handle(self.ms(over), Heard::HungUp);
             self.last_words(stop).await?;
-        } else if self.stopped.is_none() && self.pilot.poll_timeout().is_some() {
+        } else if !matches!(self.cut, Some(Cut::Operator(_))) && self.pilot.poll_timeout().is_some()
+        {
             // It hung up in a hurry and has not understood yet what it heard.
             self.last_words(stop).await?;
         }
@@ -354,7 +356,7 @@ impl Call<'_> {
             sip_status: status.filter(|_| self.hang_up.is_none()),
             talked: self.answered.map(|answered| over.saturating_duration_since(answered)),
             ended_ms: self.ms(over),
-            stopped: self.stopped.clone(),
+            cut: self.cut.clone(),
         }
     }
 

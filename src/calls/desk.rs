@@ -124,7 +124,7 @@ async fn listen(
     _place: Place,
 ) {
     let (end, at_ms) = match lines.place(&order, &mut Listener::until(longest), stop).await {
-        Ok(Report { reason, sip_status, talked, ended_ms, stopped: _ }) => {
+        Ok(Report { reason, sip_status, talked, ended_ms, cut: _ }) => {
             (CallEnd { reason, sip_status, talked }, ended_ms)
         }
         Err(failure) => {

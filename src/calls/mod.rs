@@ -103,8 +103,17 @@ pub struct Report {
     pub talked: Option<Duration>,
     /// When it ended, on the call's clock.
     pub ended_ms: CallMs,
-    /// What an operator ended, if that is why it is over.
-    pub stopped: Option<Ending>,
+    /// Who cut it short, if somebody did: then it says nothing about the number.
+    pub cut: Option<Cut>,
+}
+
+/// Who cut a call short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// An operator ended it, or all.
+    Operator(Ending),
+    /// The minutes or the money for calls are used up.
+    Limit,
 }
 
 /// Why a call could not be made. Nothing was sent to anybody.

@@ -222,6 +222,7 @@ mod tests {
                 "call 2   0.0 s  dialling",
                 "call 2   3.0 s  menu, known: 1 sales, 2 support",
                 "call 2   4.0 s  failed with 486: Busy Here",
+                "put off for 3 hours: too early",
                 "complete: nothing is left to explore",
             ]
         );

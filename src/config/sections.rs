@@ -26,6 +26,10 @@ pub struct Api {
     pub refuse_completed_menu: bool,
     /// Whether the API tells the passwords of extensions.
     pub expose_sip_passwords: bool,
+    /// Requests a second of one client to the old API; 0 for any number.
+    pub max_requests_per_second: u32,
+    /// The same of `/api/v2`.
+    pub max_requests_per_second_v2: u32,
 }
 
 impl Default for Api {
@@ -34,6 +38,8 @@ impl Default for Api {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             refuse_completed_menu: false,
             expose_sip_passwords: true,
+            max_requests_per_second: 1000,
+            max_requests_per_second_v2: 50,
         }
     }
 }
@@ -45,6 +51,10 @@ impl Api {
             listen: s.read("listen", default.listen),
             refuse_completed_menu: s.read("refuse_completed_menu", default.refuse_completed_menu),
             expose_sip_passwords: s.read("expose_sip_passwords", default.expose_sip_passwords),
+            max_requests_per_second: s
+                .read("max_requests_per_second", default.max_requests_per_second),
+            max_requests_per_second_v2: s
+                .read("max_requests_per_second_v2", default.max_requests_per_second_v2),
         }
     }
 }
@@ -358,6 +368,8 @@ pub struct Crawl {
     pub max_presses: u32,
     /// Calls in which a key may be pressed in vain before it is given up.
     pub max_tries: u32,
+    /// How often the same prompt may come on one way before it counts as what is behind its key.
+    pub max_same_prompt: u32,
     /// Most calls of one scan; 0 for no limit.
     pub max_scan_calls: u32,
     /// Most begun minutes of one scan's calls; 0 for no limit.
@@ -383,6 +395,7 @@ impl Default for Crawl {
             max_call_seconds: 900,
             max_presses: 200,
             max_tries: 3,
+            max_same_prompt: 2,
             max_scan_calls: 500,
             max_scan_minutes: 1_500,
             max_scan_cost: None,
@@ -404,6 +417,7 @@ impl Crawl {
             max_call_seconds: s.read_in("max_call_seconds", default.max_call_seconds, 30..=14_400),
             max_presses: s.read_in("max_presses", default.max_presses, 1..=10_000),
             max_tries: s.read_in("max_tries", default.max_tries, 1..=100),
+            max_same_prompt: s.read_in("max_same_prompt", default.max_same_prompt, 1..=10),
             max_scan_calls: s.read_in("max_scan_calls", default.max_scan_calls, 0..=100_000),
             max_scan_minutes: s.read_in(
                 "max_scan_minutes",

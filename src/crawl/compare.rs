@@ -136,6 +136,12 @@ impl Gist {
         shared as f32 / self.len().max(other.len()).max(1) as f32
     }
 
+    /// The part of these words that another prompt has somewhere.
+    pub fn share_in(&self, other: &Self) -> f32 {
+        let shared = self.bag.keys().filter(|word| other.bag.contains_key(word)).count();
+        shared as f32 / self.bag.len().max(1) as f32
+    }
+
     /// Compares two whole prompts.
     pub fn likeness(&self, other: &Self) -> Likeness {
         self.align(other, Ends { known_tail_free: false, heard_head_free: false }).0

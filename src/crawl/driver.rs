@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 
+use phoneai_media::detect::{Sound, SoundEvent};
+
 use super::{
-    navigator::{Action, EndReason, Input, Navigator, Outcome, PromptOver},
+    navigator::{Action, EndReason, Input, Navigator, Outcome, PromptOver, Tone},
     tree::NodeNo,
 };
 use crate::{
     calls::{
+        answer::Party,
         live::What,
         pilot::{Act, Heard, Pilot},
     },
@@ -49,8 +52,15 @@ impl Pilot for Crawler {
             Heard::Speech(event) => Input::Speech(event),
             Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
             Heard::HungUp => Input::HungUp,
-            // The navigator decides by words; sounds and who answered stand in the call's log.
-            Heard::Sound(_) | Heard::Party(_) => return,
+            Heard::Sound(event) => match tone_of(&event) {
+                Some(tone) => Input::Tone { tone, at: event.from_ms },
+                None => return,
+            },
+            Heard::Party(verdict) if verdict.party == Party::Person => {
+                Input::Person { at: verdict.at_ms }
+            }
+            // Tones and words tell the navigator of all others.
+            Heard::Party(_) => return,
             Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
         };
         self.navigator.handle(now, input);
@@ -90,6 +100,32 @@ impl Pilot for Crawler {
     }
 }
 
+/// The tone that decides something, once it is sure: what lasts as soon as it is recognised, a beep
+/// when it is over, because the beginning of music or of a ring is a beep too.
+fn tone_of(event: &SoundEvent) -> Option<Tone> {
+    let goes_on = event.to_ms.is_none();
+    match event.sound {
+        Sound::Ringback(_) if goes_on => Some(Tone::Ringback),
+        Sound::Busy(_) | Sound::Reorder(_) if goes_on => Some(Tone::Busy),
+        // Its three tones are short: they are told when all are over.
+        Sound::Special(_) => Some(Tone::SpecialInformation),
+        Sound::FaxAnswer | Sound::ModemAnswer if goes_on => Some(Tone::Fax),
+        Sound::Music if goes_on => Some(Tone::Music),
+        Sound::Beep { .. } if !goes_on => Some(Tone::Beep),
+        Sound::Ringback(_)
+        | Sound::Busy(_)
+        | Sound::Reorder(_)
+        | Sound::FaxAnswer
+        | Sound::ModemAnswer
+        | Sound::Music
+        | Sound::Beep { .. }
+        | Sound::DialTone(_)
+        | Sound::FaxCalling
+        | Sound::Key(_)
+        | Sound::ComfortNoise => None,
+    }
+}
+
 fn understood(prompt: PromptOver) -> What {
     let options = prompt.options.into_iter().map(|(keys, label)| (keys.to_string(), label));
     What::Prompt {
@@ -113,6 +149,34 @@ fn in_words(reason: EndReason) -> &'static str {
         EndReason::CallTooLong => "the call took too long",
         EndReason::TooManyKeys => "too many keys were pressed",
         EndReason::NotAnswered => "nobody answered",
+        EndReason::Unheard => "words were lost: recognition failed or fell behind",
         EndReason::Taken => "a person, a queue or a recorder took the call",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phoneai_media::detect::progress::Plan;
+
+    use super::*;
+
+    fn tone(sound: Sound, to_ms: Option<u32>) -> Option<Tone> {
+        tone_of(&SoundEvent { sound, from_ms: 100, to_ms, dbov: -20.0 })
+    }
+
+    #[test]
+    fn what_lasts_is_told_when_it_is_sure_and_a_beep_when_it_is_over() {
+        for (sound, expected) in [
+            (Sound::Ringback(Plan::Europe), Tone::Ringback),
+            (Sound::Busy(Plan::NorthAmerica), Tone::Busy),
+            (Sound::Reorder(Plan::NorthAmerica), Tone::Busy),
+            (Sound::FaxAnswer, Tone::Fax),
+            (Sound::Music, Tone::Music),
+        ] {
+            assert_eq!((tone(sound, None), tone(sound, Some(900))), (Some(expected), None));
+        }
+        let beep = Sound::Beep { hz: 1000.0 };
+        assert_eq!((tone(beep, None), tone(beep, Some(500))), (None, Some(Tone::Beep)));
+        assert_eq!(tone(Sound::ComfortNoise, None), None);
     }
 }

@@ -4,11 +4,7 @@
 //! The rows are the queue, so a service that was killed goes on where it was, and several may share
 //! one database: a scan belongs to whoever leased it, as long as the lease is renewed.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, watch},
@@ -24,14 +20,14 @@ use super::{
 };
 use crate::{
     calls::{
-        CallFailure, Lines, Order, Report,
+        CallFailure, Cut, Lines, Order, Report,
         gate::Ending,
         live::{LiveEvent, What},
         trunk::{Dialled, Readiness},
     },
     log,
     policy::{self, Refusal, Rule},
-    store::{AfterCall, CallOutcome, NumberId, ScanJob, StoreError, Time},
+    store::{AfterCall, CallOutcome, ScanJob, StoreError, Time},
 };
 
 /// How long a scan stays ours without being renewed. Renewed three times as often.
@@ -40,8 +36,6 @@ const LEASE: Duration = Duration::from_secs(60);
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 /// The queue is looked at at least so often, whatever it said: other processes may write to it.
 const LONGEST_NAP: Duration = Duration::from_secs(60);
-/// Numbers that are remembered as deaf to early keys.
-const MAX_DEAF: usize = 10_000;
 
 /// How a service crawls.
 #[derive(Clone, Debug)]
@@ -67,25 +61,6 @@ impl Waker {
     }
 }
 
-/// Numbers that took no notice of a key while they spoke; forgotten with the process, and then
-/// learned again by the first call.
-#[derive(Debug, Default)]
-struct Deaf(Mutex<BTreeSet<NumberId>>);
-
-impl Deaf {
-    fn contains(&self, number: NumberId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&number)
-    }
-
-    fn insert(&self, number: NumberId) {
-        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if numbers.len() >= MAX_DEAF {
-            numbers.pop_first();
-        }
-        numbers.insert(number);
-    }
-}
-
 /// A number in 0..1 that differs from call to call: the call's id is random already.
 fn spread(call: Uuid) -> f64 {
     let (_, low) = call.as_u64_pair();
@@ -102,7 +77,6 @@ pub async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let settings = Arc::new(settings);
-    let deaf = Arc::new(Deaf::default());
     let clock = lines.clock();
     let mut stopped = lines.gate().stopped();
     let mut calls = JoinSet::new();
@@ -118,13 +92,7 @@ pub async fn run(
         {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
-                    calls.spawn(serve(
-                        lines.clone(),
-                        settings.clone(),
-                        deaf.clone(),
-                        job,
-                        stop.clone(),
-                    ));
+                    calls.spawn(serve(lines.clone(), settings.clone(), job, stop.clone()));
                 }
                 Ok(None) => {
                     nap = match lines.store().next_due().await {
@@ -166,7 +134,6 @@ fn failed(error: &StoreError) -> Duration {
 async fn serve(
     lines: Lines,
     settings: Arc<SchedulerSettings>,
-    deaf: Arc<Deaf>,
     job: ScanJob,
     stop: watch::Receiver<bool>,
 ) -> Option<Time> {
@@ -180,7 +147,7 @@ async fn serve(
             }
         }
     };
-    let crawl = crawl(&lines, &settings, &deaf, &job, stop);
+    let crawl = crawl(&lines, &settings, &job, stop);
     tokio::select! {
         biased;
         result = crawl => match result {
@@ -232,13 +199,14 @@ fn unreadable(number: &str) -> Refusal {
 fn may_go_on(placed: &Result<Report, CallFailure>) -> bool {
     !matches!(
         placed,
-        Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(Ending::Number(_)), .. })
+        Err(CallFailure::Refused(_))
+            | Ok(Report { cut: Some(Cut::Operator(Ending::Number(_))), .. })
     )
 }
 
 /// Whether what came of the call says something about the number.
 fn is_the_numbers(placed: &Result<Report, CallFailure>) -> bool {
-    !matches!(placed, Err(CallFailure::Refused(_)) | Ok(Report { stopped: Some(_), .. }))
+    !matches!(placed, Err(CallFailure::Refused(_)) | Ok(Report { cut: Some(_), .. }))
 }
 
 /// What came of the call in the words of its record.
@@ -284,13 +252,12 @@ async fn scan_over(
 async fn crawl(
     lines: &Lines,
     settings: &SchedulerSettings,
-    deaf: &Deaf,
     job: &ScanJob,
     stop: watch::Receiver<bool>,
 ) -> Result<Option<Time>, StoreError> {
     let tree = lines.store().load_tree(job.scan).await?;
     let limits = Limits {
-        early_keys: settings.limits.early_keys && !deaf.contains(job.number_id),
+        early_keys: settings.limits.early_keys && !job.ignores_early_keys,
         ..settings.limits.clone()
     };
     let mut crawler = Crawler::new(Navigator::new(tree, limits));
@@ -310,19 +277,18 @@ async fn crawl(
         return Ok(refusal.rule.is_for_all().then_some(*until));
     }
     let summary = crawler.outcome();
-    if summary.is_some_and(|summary| summary.ignores_early_keys) {
-        deaf.insert(job.number_id);
-    }
     let ended_ms = placed.as_ref().map_or(0, |report| report.ended_ms);
     let may_go_on = may_go_on(&placed);
     let outcome = CallOutcome {
         news: crawler.has_news(),
         complete: summary.is_some_and(|summary| summary.complete),
+        ignores_early_keys: summary.is_some_and(|summary| summary.ignores_early_keys),
         cut_short: *stop.borrow() || !is_the_numbers(&placed),
         ..told(job, placed)
     };
     let without_news = if outcome.news { 0 } else { job.calls_without_news.saturating_add(1) };
-    // A call that the service's end or an operator cut short is made again as soon as that is over.
+    // A call that the service's end, an operator or a limit cut short is made again as soon as that
+    // is over.
     let wait = match outcome.cut_short {
         true => Duration::ZERO,
         false => settings.backoff.wait(without_news, spread(job.call_uuid)),

@@ -29,43 +29,44 @@ const TRIAL: &str = "991";
 /// Prefixes behind a country's code at which the caller pays more than for a call: premium rate,
 /// shared cost, personal numbers. From the national numbering plans that countries communicate to
 /// the ITU (E.129), as their regulators publish them (Ofcom, Bundesnetzagentur, ARCEP, AGCOM, CNMC,
-/// ACM, BIPT, RTR, BAKOM, PTS and so on). Countries that are not here are not called at all unless
-/// `policy.countries` names them.
+/// ACM, BIPT, RTR, BAKOM, PTS and so on). `15/10` is 15 in numbers with at least ten digits behind
+/// the country's code: shorter ones are ordinary. Countries that are not here are not called at all
+/// unless `policy.countries` names them.
 const NATIONAL: [(&str, &str); 36] = [
-    ("27", "86 90"),
+    ("27", "86 90 91 92"),
     ("30", "70 801 806 812 825 850 875 901 909"),
     ("31", "900 906 909"),
     ("32", "70 78 90"),
-    ("33", "81 82 89"),
+    ("33", "81 82 83 84 85 86 88 89"),
     ("34", "70 803 806 807 901 902 905 907"),
     ("36", "90 91"),
     ("39", "144 163 164 166 178 199 84 892 893 894 895 899"),
     ("40", "801 90"),
     ("41", "840 842 844 848 878 900 901 906"),
     ("43", "810 820 821 828 900 901 930 931 939"),
-    ("44", "70 843 844 845 870 871 872 873 9"),
+    ("44", "70 842 843 844 845 870 871 872 873 9"),
     ("45", "90"),
-    ("46", "77 900 939 944 99"),
+    ("46", "75 77 900 939 944 99"),
     ("47", "810 82 880"),
     ("48", "70 801"),
     ("49", "118 137 138 180 700 900"),
     ("351", "601 607 608 646 648 707 708 76 808 809 884"),
-    ("353", "15 700"),
+    ("353", "15/10 700"),
     ("358", "600 606 700"),
-    ("420", "81 83 84 90 976"),
+    ("420", "700 701 81 83 84 90 976"),
     ("7", "803 808 809"),
     ("52", "300 500 900"),
     ("54", "60"),
     ("55", "300 303 500 900"),
-    ("56", "600 700"),
-    ("57", "1900 1901 901"),
+    ("56", "600/10 700/10"),
+    ("57", "1900 1901 1947 1948 901"),
     ("61", "19"),
-    ("64", "90"),
+    ("64", "70 90"),
     ("65", "1900"),
     ("81", "570 990"),
     ("82", "50 60"),
     ("90", "888 898 900"),
-    ("91", "186"),
+    ("91", "186/11"),
     ("852", "900"),
     ("972", "12 17 19"),
 ];
@@ -94,7 +95,11 @@ pub fn never(called: &Called) -> Option<Never> {
     let country = called.country();
     let national = digits.get(country.len()..).unwrap_or("");
     let (_, prefixes) = NATIONAL.iter().find(|(code, _)| *code == country)?;
-    let pays = prefixes.split_whitespace().any(|prefix| national.starts_with(prefix));
+    let pays = prefixes.split_whitespace().any(|entry| {
+        let (prefix, least) = entry.split_once('/').unwrap_or((entry, "0"));
+        national.starts_with(prefix)
+            && least.parse::<usize>().is_ok_and(|least| national.len() >= least)
+    });
     pays.then_some(Never::Premium)
 }
 

@@ -130,7 +130,7 @@ fn numbers_that_cost_more_than_a_call_are_never_called() {
         "+34803123456",
         "+31900123456",
         "+41900123456",
-        "+353150123456",
+        "+3531501234567",
         "+819901234567",
     ] {
         assert_eq!(rule(number), Some(Rule::Premium), "{number}");
@@ -189,7 +189,8 @@ fn ordinary_numbers_may_be_called() {
         assert_eq!(cleared.unwrap().longest, None);
     }
     // Reading's area code begins as directory enquiries do, and Norrköping's as well.
-    for number in ["+441189460123", "+4611812345", "+33123456789", "+493012345678"] {
+    for number in ["+441189460123", "+4611812345", "+33123456789", "+493012345678", "+35315012345"]
+    {
         assert_eq!(rule(number), None, "{number}");
     }
 }

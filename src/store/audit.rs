@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{NewCall, ScanId, Store, StoreError, Time, UserId, Write, next_id, queue::parse_uuid};
@@ -254,7 +254,7 @@ async fn insert(tx: &mut Write, line: &Line<'_>, now: Time) -> Result<(), StoreE
 }
 
 async fn counts(
-    tx: &mut Write,
+    tx: &mut SqliteConnection,
     number: &str,
     scan: Option<ScanId>,
     with_day: bool,
@@ -281,7 +281,7 @@ async fn counts(
         );
         let day = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(before(now, DAY).0)
-            .fetch_one(&mut **tx)
+            .fetch_one(&mut *tx)
             .await?;
         let minutes: Option<i64> = day.try_get("minutes")?;
         counts.day_minutes = u64::try_from(minutes.unwrap_or(0)).unwrap_or(0);
@@ -292,7 +292,7 @@ async fn counts(
 
 /// Calls that were placed since a time.
 async fn placed(
-    tx: &mut Write,
+    tx: &mut SqliteConnection,
     called: Option<&Called>,
     since: Time,
 ) -> Result<Window, StoreError> {
@@ -304,7 +304,7 @@ async fn placed(
         None => sqlx::query(ALL).bind(since.0),
         Some(called) => sqlx::query(ONE).bind(since.0).bind(called.digits().to_owned()),
     };
-    let row = query.fetch_one(&mut **tx).await?;
+    let row = query.fetch_one(&mut *tx).await?;
     Ok(Window {
         calls: u32::try_from(row.try_get::<i64, _>("calls")?).unwrap_or(u32::MAX),
         oldest: row.try_get::<Option<i64>, _>("oldest")?.map(Time),
@@ -313,7 +313,7 @@ async fn placed(
 
 /// Calls to a number that are not over. One that began more than a day ago is: no call may last
 /// that long, and a record whose end could not be written must not close the number.
-async fn running(tx: &mut Write, called: &Called, now: Time) -> Result<u32, StoreError> {
+async fn running(tx: &mut SqliteConnection, called: &Called, now: Time) -> Result<u32, StoreError> {
     let calls: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM calls c JOIN audit a ON a.call_uuid = c.uuid
          WHERE c.ended_at IS NULL AND c.started_at > $1
@@ -321,18 +321,18 @@ async fn running(tx: &mut Write, called: &Called, now: Time) -> Result<u32, Stor
     )
     .bind(before(now, DAY).0)
     .bind(called.digits())
-    .fetch_one(&mut **tx)
+    .fetch_one(&mut *tx)
     .await?;
     Ok(u32::try_from(calls).unwrap_or(u32::MAX))
 }
 
-async fn usage(tx: &mut Write, scan: ScanId) -> Result<Usage, StoreError> {
+async fn usage(tx: &mut SqliteConnection, scan: ScanId) -> Result<Usage, StoreError> {
     let query = format!(
         "SELECT COUNT(*) AS calls, CAST(SUM({BEGUN_MINUTES}) AS BIGINT) AS minutes
          FROM calls c LEFT JOIN audit a ON a.call_uuid = c.uuid AND a.verdict = 'placed'
          WHERE c.scan_id = $1"
     );
-    let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(scan.0).fetch_one(&mut **tx).await?;
+    let row = sqlx::query(sqlx::AssertSqlSafe(query)).bind(scan.0).fetch_one(&mut *tx).await?;
     let minutes: Option<i64> = row.try_get("minutes")?;
     Ok(Usage {
         calls: u32::try_from(row.try_get::<i64, _>("calls")?).unwrap_or(u32::MAX),

@@ -51,14 +51,18 @@ mod tests;
 use std::{
     fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
 use phoneai_clock::Clock;
 use sqlx::{
-    Connection as _, Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -156,6 +160,8 @@ pub struct Store {
     clock: Clock,
     max_attempt: u32,
     vault: vault::Vault,
+    /// See [`Store::generation`].
+    changes: Arc<AtomicU64>,
     /// None in a store that has joined another process.
     _lock: Option<Arc<File>>,
 }
@@ -213,7 +219,15 @@ impl Store {
             .await?;
         let max_attempt = queue::MAX_ATTEMPT;
         let vault = vault::Vault::open(dir)?;
-        Ok(Self { writer, readers, clock, max_attempt, vault, _lock: lock.map(Arc::new) })
+        Ok(Self {
+            writer,
+            readers,
+            clock,
+            max_attempt,
+            vault,
+            changes: Arc::default(),
+            _lock: lock.map(Arc::new),
+        })
     }
 
     /// The same store; numbers that are new to it allow so many calls in a row without news.
@@ -245,17 +259,70 @@ impl Store {
     /// A transaction that will write. It takes the write lock at once: one that took it later could
     /// find that its snapshot is old and fail half-way.
     async fn begin_write(&self) -> Result<Write, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Write { tx, _changed: Changed(self.changes.clone()) })
+    }
+
+    /// A number that is another one after each change of what was asked for and heard: what was made
+    /// of the database before is the same as now while this is the same. It tells nothing of other
+    /// processes, which only make users and tokens.
+    pub fn generation(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     /// A transaction that sees one state of the database however long it reads.
-    async fn begin_read(&self) -> Result<Write, StoreError> {
+    async fn begin_read(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.readers.begin().await?)
     }
 }
 
-/// A transaction; dropped before `commit`, it never was.
-type Write = Transaction<'static, Sqlite>;
+/// A transaction that writes; dropped before `commit`, it never was.
+struct Write {
+    tx: Transaction<'static, Sqlite>,
+    _changed: Changed,
+}
+
+impl Write {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        // What is dropped when this ends, after the commit, is the notice of the change.
+        let Self { tx, _changed } = self;
+        tx.commit().await
+    }
+}
+
+impl Deref for Write {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.tx
+    }
+}
+
+/// Begins another generation when it is dropped: after a commit, or one that may have been.
+struct Changed(Arc<AtomicU64>);
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Counts a scan that is inserted in this transaction.
+async fn count_scan(tx: &mut Write, number: i64) -> Result<(), StoreError> {
+    for (query, id) in [
+        ("UPDATE counters SET last = last + $1 WHERE name = 'scan_rows'", 1),
+        ("UPDATE numbers SET scans = scans + 1 WHERE id = $1", number),
+    ] {
+        sqlx::query(query).bind(id).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
 
 /// The next id of a table, in the transaction that inserts the row.
 async fn next_id(tx: &mut Write, table: &'static str) -> Result<i64, StoreError> {

@@ -1,8 +1,8 @@
 //! Numbers that are not to be called because somebody asked for that.
 
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Store, StoreError, Time, Write};
+use super::{Store, StoreError, Time};
 use crate::policy::number::Called;
 
 /// Numbers on the list.
@@ -86,11 +86,14 @@ impl Store {
 }
 
 /// Whether a number is on the list.
-pub(super) async fn is_opted_out(tx: &mut Write, number: &Called) -> Result<bool, StoreError> {
+pub(super) async fn is_opted_out(
+    tx: &mut SqliteConnection,
+    number: &Called,
+) -> Result<bool, StoreError> {
     let found: Option<i64> =
         sqlx::query_scalar("SELECT created_at FROM opt_outs WHERE number = $1")
             .bind(number.digits())
-            .fetch_optional(&mut **tx)
+            .fetch_optional(&mut *tx)
             .await?;
     Ok(found.is_some())
 }

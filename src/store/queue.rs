@@ -10,7 +10,8 @@ use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    NumberId, NumberRow, ScanId, Store, StoreError, Time, UserId, Write, next_id, read::number_row,
+    NumberId, NumberRow, ScanId, Store, StoreError, Time, UserId, Write, count_scan, next_id,
+    read::number_row,
 };
 
 /// A scan's status as clients of the REST API know it.
@@ -122,6 +123,8 @@ pub struct ScanJob {
     pub attempt: u32,
     /// Calls in a row that brought nothing new; the base of the backoff.
     pub calls_without_news: u32,
+    /// Whether the number is known to take no notice of keys while it speaks.
+    pub ignores_early_keys: bool,
     /// When so many calls in a row bring nothing new, the scan is given up.
     pub max_attempt: u32,
 }
@@ -136,6 +139,9 @@ pub struct CallOutcome {
     /// Whether the call was ended for a reason that is not the number's, such as a stop of the
     /// service: without news it says nothing about the number, and is not counted.
     pub cut_short: bool,
+    /// Whether the number took no notice of a key that was pressed while it spoke. Once learned, it
+    /// is kept.
+    pub ignores_early_keys: bool,
     /// Why the call, or the scan, ended, in one line.
     pub reason: String,
     /// The SIP status that refused the call, if one did.
@@ -488,6 +494,7 @@ async fn start_scan(
     .bind(now.0)
     .execute(&mut **tx)
     .await?;
+    count_scan(tx, number).await?;
     Ok(CrawlAnswer::Queued { scan: ScanId(id), call_uuid })
 }
 
@@ -535,7 +542,8 @@ async fn continue_scan(
 async fn job(tx: &mut Write, scan: &SqliteRow) -> Result<ScanJob, StoreError> {
     let number_id: i64 = scan.try_get("number_id")?;
     let number = sqlx::query(
-        "SELECT number, attempt, calls_without_news, max_attempt FROM numbers WHERE id = $1",
+        "SELECT number, attempt, calls_without_news, max_attempt, ignores_early_keys
+         FROM numbers WHERE id = $1",
     )
     .bind(number_id)
     .fetch_one(&mut **tx)
@@ -552,6 +560,7 @@ async fn job(tx: &mut Write, scan: &SqliteRow) -> Result<ScanJob, StoreError> {
         asked_by: scan.try_get::<Option<i64>, _>("asked_by")?.map(UserId),
         attempt: count("attempt")?,
         calls_without_news: count("calls_without_news")?,
+        ignores_early_keys: number.try_get("ignores_early_keys")?,
         max_attempt: count("max_attempt")?,
     })
 }
@@ -568,6 +577,7 @@ async fn end_call(
         "UPDATE numbers
          SET calls_without_news = CASE WHEN $1 THEN 0 WHEN $4 THEN calls_without_news
                                        ELSE calls_without_news + 1 END,
+             ignores_early_keys = ignores_early_keys OR $5,
              updated_at = $2
          WHERE id = (SELECT number_id FROM scans WHERE id = $3)
          RETURNING id, retry_auto, max_attempt, calls_without_news,
@@ -577,6 +587,7 @@ async fn end_call(
     .bind(now.0)
     .bind(scan.0)
     .bind(outcome.cut_short)
+    .bind(outcome.ignores_early_keys)
     .fetch_one(&mut **tx)
     .await?;
     let (without_news, max_attempt): (i64, i64) =

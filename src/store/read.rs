@@ -1,9 +1,9 @@
 //! What the API reads: numbers, scans by page, trees.
 
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    MenuId, NumberId, ScanId, Store, StoreError, Time, Write,
+    MenuId, NumberId, ScanId, Store, StoreError, Time,
     queue::ScanStatus,
     tree::{dead_end, kind},
 };
@@ -194,25 +194,28 @@ impl Store {
         if filter.number.as_deref().is_some_and(unstorable) {
             return Ok((0, Vec::new()));
         }
-        let mut tx = self.begin_read().await?;
-        let count: i64 = match &filter.number {
-            Some(number) => sqlx::query_scalar(
-                "SELECT COUNT(*) FROM scans s JOIN numbers n ON n.id = s.number_id
-                 WHERE n.number = $1",
-            )
-            .bind(number),
-            None => sqlx::query_scalar("SELECT COUNT(*) FROM scans"),
+        const OF_ALL: &str = "SELECT last FROM counters WHERE name = 'scan_rows'";
+        // An older service may hold a number twice.
+        const OF_NUMBER: &str =
+            "SELECT CAST(COALESCE(SUM(scans), 0) AS BIGINT) FROM numbers WHERE number = $1";
+        let (count, page) = match filter.number {
+            None => (OF_ALL, format!("{SCAN_COLUMNS} ORDER BY s.id DESC LIMIT $1 OFFSET $2")),
+            Some(_) => (
+                OF_NUMBER,
+                format!("{SCAN_COLUMNS} WHERE n.number = $3 ORDER BY s.id DESC LIMIT $1 OFFSET $2"),
+            ),
+        };
+        // Of two statements the count comes first: a scan that comes between them is on a page that
+        // says one too few, and not missing from one that counts it.
+        let mut query = sqlx::query_scalar::<_, i64>(count);
+        if let Some(number) = &filter.number {
+            query = query.bind(number);
         }
-        .fetch_one(&mut *tx)
-        .await?;
+        let count = query.fetch_one(&self.readers).await?;
         let count = u64::try_from(count).unwrap_or(0);
         if offset >= count {
             return Ok((count, Vec::new()));
         }
-        let page = format!(
-            "{SCAN_COLUMNS} {} ORDER BY s.id DESC LIMIT $1 OFFSET $2",
-            if filter.number.is_some() { "WHERE n.number = $3" } else { "" }
-        );
         // Safe: put together from constants.
         let mut query = sqlx::query(sqlx::AssertSqlSafe(page))
             .bind(i64::from(limit))
@@ -220,7 +223,7 @@ impl Store {
         if let Some(number) = &filter.number {
             query = query.bind(number);
         }
-        let rows = query.fetch_all(&mut *tx).await?;
+        let rows = query.fetch_all(&self.readers).await?;
         Ok((count, rows.iter().map(scan_row).collect::<Result<_, _>>()?))
     }
 
@@ -272,11 +275,11 @@ fn unstorable(text: &str) -> bool {
     text.contains('\0')
 }
 
-async fn find_scan(tx: &mut Write, scan: ScanId) -> Result<Option<ScanRow>, StoreError> {
+async fn find_scan(tx: &mut SqliteConnection, scan: ScanId) -> Result<Option<ScanRow>, StoreError> {
     // Safe: put together from constants.
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("{SCAN_COLUMNS} WHERE s.id = $1")))
         .bind(scan.0)
-        .fetch_optional(&mut **tx)
+        .fetch_optional(&mut *tx)
         .await?;
     row.as_ref().map(scan_row).transpose()
 }
@@ -298,10 +301,10 @@ fn scan_row(row: &SqliteRow) -> Result<ScanRow, StoreError> {
     })
 }
 
-async fn menus(tx: &mut Write, scan: ScanId) -> Result<Vec<MenuRow>, StoreError> {
+async fn menus(tx: &mut SqliteConnection, scan: ScanId) -> Result<Vec<MenuRow>, StoreError> {
     let rows = sqlx::query("SELECT * FROM menus WHERE scan_id = $1 ORDER BY no")
         .bind(scan.0)
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?;
     let mut menus = rows.iter().map(menu_row).collect::<Result<Vec<_>, _>>()?;
     let rows = sqlx::query(
@@ -309,7 +312,7 @@ async fn menus(tx: &mut Write, scan: ScanId) -> Result<Vec<MenuRow>, StoreError>
          WHERE m.scan_id = $1 ORDER BY m.no, k.position",
     )
     .bind(scan.0)
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     for row in &rows {
         let no = number_from(row, "menu_no")?;

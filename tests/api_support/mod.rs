@@ -13,9 +13,11 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use phoneai::{
-    api::{Api, CallRequest, ConnectRequest, DialError, Switch},
-    calls::live::Live,
+    api::{Api, CallRequest, ConnectRequest, DialError, Options, Parts, Switch},
+    calls::{gate::Gate, live::Live},
+    carrier::{Desk, DeskSettings},
     crawl::tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind},
+    policy::Policy,
     speech::{Transcript, Word},
     store::{CallOutcome, CrawlAnswer, CrawlRequest, New, NewCall, ScanId, Store},
 };
@@ -93,11 +95,23 @@ impl Answer {
 
 impl Bench {
     pub async fn new() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    /// The same with what the operator chose.
+    pub async fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), Clock::real()).await.unwrap();
         let token = store.create_token("ann", false).await.unwrap();
         let (switch, live) = (Arc::new(StubSwitch::default()), Live::new());
-        let api = Api::new(store.clone(), Arc::clone(&switch) as Arc<dyn Switch>, live.clone());
+        let api = Api::of(Parts {
+            store: store.clone(),
+            switch: Arc::clone(&switch) as Arc<dyn Switch>,
+            live: live.clone(),
+            carrier: Desk::new(None, store.clone(), DeskSettings::default()),
+            gate: Gate::new(Policy::default(), store.clone(), false),
+            options,
+        });
         Self { api, store, switch, live, token, dir }
     }
 

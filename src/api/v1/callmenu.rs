@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Call,
+    Call, json_text,
+    negotiation::Render,
     reply::{Refusal, Reply},
 };
 use crate::{
@@ -21,8 +23,14 @@ const MAX_LEVELS: usize = 200;
 
 pub(super) async fn callmenu(call: &Call) -> Result<Reply, Refusal> {
     let store = call.api.store();
-    let number = call.query.last("number").unwrap_or("");
-    let number = store.number(number).await?.ok_or(Refusal::NotFound)?;
+    let asked = call.query.last("number").unwrap_or("");
+    let is_plain = call.render == Render::Json { indent: None };
+    // Before anything is read: what changes while it is read makes what is kept old.
+    let generation = store.generation();
+    if let Some(text) = call.api.trees().get(asked, generation).filter(|_| is_plain) {
+        return Ok(Reply::written(text));
+    }
+    let number = store.number(asked).await?.ok_or(Refusal::NotFound)?;
     let tree = store.newest_tree(number.id).await?;
     let mut answer = json!({
         "id": number.id,
@@ -36,7 +44,12 @@ pub(super) async fn callmenu(call: &Call) -> Result<Reply, Refusal> {
     if let (Some(tree), Some(menu)) = (tree, answer.get_mut("menu")) {
         *menu = Picture::new(&tree.menus).draw();
     }
-    Ok(Reply::ok(answer))
+    if !is_plain {
+        return Ok(Reply::ok(answer));
+    }
+    let text = Bytes::from(json_text::text(&answer, None));
+    call.api.trees().put(asked, generation, text.clone());
+    Ok(Reply::written(text))
 }
 
 /// The menus of a scan, drawn as a tree.

@@ -24,6 +24,7 @@ mod route;
 mod scan;
 mod sendsms;
 mod submenu;
+mod tree_cache;
 mod users;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ use axum::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+pub(super) use self::tree_cache::TreeCache;
 use self::{
     fields::Fields,
     input::Input,
@@ -44,7 +46,7 @@ use self::{
     reply::{Refusal, Reply, Vary},
     route::{Access, Found, Route},
 };
-use super::{Api, auth, server::Peer};
+use super::{Api, auth, rate::Client, server::Peer};
 use crate::{
     config::Secret,
     store::{Authenticated, DidId, StoreError, UserId},
@@ -67,6 +69,8 @@ struct Call {
     base: String,
     /// From where it came.
     peer: Option<SocketAddr>,
+    /// The form of the answer.
+    render: Render,
 }
 
 impl Call {
@@ -125,7 +129,14 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let base = base(&parts.headers, peer);
     let is_head = parts.method == Method::HEAD;
-    let result = if !route.allows(&method) {
+    let client = match (&sender, peer) {
+        (Some(who), _) => Client::User(who.user),
+        (None, Some(peer)) => Client::At(peer.ip()),
+        (None, None) => Client::Others,
+    };
+    let result = if let Err(seconds) = api.0.rate.take(client) {
+        Err(Refusal::Throttled(seconds))
+    } else if !route.allows(&method) {
         Err(Refusal::Method(method.clone()))
     } else if method == "OPTIONS" {
         options(&api, route, id).await
@@ -137,8 +148,18 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
             Ok(body) => {
                 let headers = parts.headers.clone();
                 let query = query.clone();
-                let call =
-                    Call { api, sender, query, headers, body, is_head, has_suffix, base, peer };
+                let call = Call {
+                    api,
+                    sender,
+                    query,
+                    headers,
+                    body,
+                    is_head,
+                    has_suffix,
+                    base,
+                    peer,
+                    render,
+                };
                 match csrf.as_ref().filter(|_| changes) {
                     Some(csrf) if !shows_csrf(&call, csrf) => {
                         Err(Refusal::Forbidden(auth::Fault::Csrf.detail()))

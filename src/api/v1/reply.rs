@@ -1,7 +1,7 @@
 //! Answers: bodies, status codes, and the headers that every one of them has.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -14,24 +14,37 @@ use crate::api::html::POLICY;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reply {
     status: StatusCode,
-    /// `None`: there is nothing to tell.
-    value: Option<Value>,
+    told: Told,
+}
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq)]
+enum Told {
+    Value(Value),
+    /// JSON on one line, for who wants it so.
+    Written(Bytes),
+    Nothing,
 }
 
 impl Reply {
     /// 200 with this value.
     pub(super) fn ok(value: Value) -> Self {
-        Self { status: StatusCode::OK, value: Some(value) }
+        Self { status: StatusCode::OK, told: Told::Value(value) }
     }
 
     /// 201 with this value.
     pub(super) fn created(value: Value) -> Self {
-        Self { status: StatusCode::CREATED, value: Some(value) }
+        Self { status: StatusCode::CREATED, told: Told::Value(value) }
+    }
+
+    /// 200 with a value that is JSON on one line already; only for a request that asks for that.
+    pub(super) fn written(text: Bytes) -> Self {
+        Self { status: StatusCode::OK, told: Told::Written(text) }
     }
 
     /// 204: it was deleted.
     pub(super) fn gone() -> Self {
-        Self { status: StatusCode::NO_CONTENT, value: None }
+        Self { status: StatusCode::NO_CONTENT, told: Told::Nothing }
     }
 }
 
@@ -68,6 +81,8 @@ pub(super) enum Refusal {
     Upstream(String),
     /// It would collide with what is under way.
     Conflict(String),
+    /// Too many requests; after so many seconds there is room again.
+    Throttled(u32),
     /// Our fault.
     Internal,
 }
@@ -85,6 +100,7 @@ impl Refusal {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Challenge(_) => StatusCode::UNAUTHORIZED,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -107,6 +123,9 @@ impl Refusal {
             Self::TooManyFields(max) => format!("The form must have no more than {max} fields."),
             Self::CutOff => "The body did not come whole.".to_owned(),
             Self::TooSlow => "The body did not come in time.".to_owned(),
+            Self::Throttled(seconds) => {
+                format!("Request was throttled. Expected available in {seconds} seconds.")
+            }
             Self::Internal => "A server error occurred.".to_owned(),
         };
         json!({"detail": detail})
@@ -130,12 +149,21 @@ pub(super) fn respond(
     shown: &page::Shown<'_>,
 ) -> Response {
     let is_challenge = matches!(result, Err(Refusal::Challenge(_)));
+    let wait = match &result {
+        Err(Refusal::Throttled(seconds)) => Some(*seconds),
+        Ok(_) | Err(_) => None,
+    };
     let (status, value) = match result {
-        Ok(Reply { status, value: Some(value) }) => (status, value),
+        Ok(Reply { status, told: Told::Value(value) }) => (status, value),
+        Ok(Reply { status, told: Told::Written(text) }) => {
+            return dressed(with(status, "application/json", text), vary, shown);
+        }
         // A page always has something to show.
-        Ok(Reply { value: None, .. }) if render == Render::Html => (StatusCode::OK, Value::Null),
-        Ok(Reply { status, value: None }) => {
-            let mut response = with(status, "", String::new());
+        Ok(Reply { told: Told::Nothing, .. }) if render == Render::Html => {
+            (StatusCode::OK, Value::Null)
+        }
+        Ok(Reply { status, told: Told::Nothing }) => {
+            let mut response = with(status, "", "");
             response.headers_mut().remove(header::CONTENT_TYPE);
             response.headers_mut().remove(header::CONTENT_LENGTH);
             return dressed(response, vary, shown);
@@ -147,6 +175,9 @@ pub(super) fn respond(
         Render::Html => ("text/html; charset=utf-8", page::page(shown, status, &value)),
     };
     let mut response = dressed(with(status, content_type, body), vary, shown);
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if is_challenge {
         let challenge = HeaderValue::from_static("Basic realm=\"api\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -207,7 +238,8 @@ fn tiny_page(status: StatusCode, title: &str, heading: &str, text: &str) -> Resp
     with(status, "text/html", body)
 }
 
-fn with(status: StatusCode, content_type: &'static str, body: String) -> Response {
+fn with(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let body = body.into();
     let length = body.len();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

@@ -40,8 +40,11 @@ use axum::{
 use serde_json::json;
 
 use self::problem::Problem;
-use super::{Api, auth};
+use super::{Api, auth, rate::Client};
 use crate::store::Authenticated;
+
+/// Where all calls are stopped.
+const STOP: &str = "/api/v2/stop";
 
 pub(super) fn routes() -> Router<Api> {
     Router::new()
@@ -54,7 +57,7 @@ pub(super) fn routes() -> Router<Api> {
         .route("/api/v2/sms/{id}", get(sms::show))
         .route("/api/v2/carrier/receipts", post(sms::receipt))
         .route("/api/v2/carrier/messages", post(sms::incoming))
-        .route("/api/v2/stop", get(stop::show).post(stop::stop).delete(stop::resume))
+        .route(STOP, get(stop::show).post(stop::stop).delete(stop::resume))
         .route("/api/v2/resume", post(stop::resume))
         .route("/api/v2/opt-outs", get(opt_outs::list).post(opt_outs::add))
         .route("/api/v2/opt-outs/{number}", delete(opt_outs::remove))
@@ -88,7 +91,17 @@ impl FromRequestParts<Api> for Who {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         match auth::authenticate(api.store(), &parts.headers).await? {
-            Ok(who) => Ok(Self(who)),
+            Ok(who) => {
+                let is_stop = parts.uri.path() == STOP;
+                match api.0.rate_v2.take(Client::User(who.user)) {
+                    Err(seconds) if !is_stop => {
+                        let detail = format!("too many requests; try again in {seconds} seconds");
+                        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+                            .retry_after(seconds))
+                    }
+                    Ok(()) | Err(_) => Ok(Self(who)),
+                }
+            }
             Err(auth::Fault::Inactive) => {
                 Err(Problem::new(StatusCode::FORBIDDEN, auth::Fault::Inactive.detail()))
             }

@@ -361,7 +361,9 @@ fn without_verb(
     let too_for = matches!(word, "too" | "won" | "ate" | "fore" | "tree")
         && matches!(text(tokens, i + 1), "for" | "to");
     let zero = matches!(word, "oh") && break_before(tokens, i + 1) > Break::None;
-    let (keys, end, certainty) = if doubled || too_for || zero {
+    // "For tonight's, due."
+    let two = matches!(word, "due" | "too") && break_before(tokens, i + 1) == Break::Strong;
+    let (keys, end, certainty) = if doubled || too_for || zero || two {
         let (digits, _) = lexicon::number(word)?;
         (vec![Keys::try_new(digits)?], i + 1, 0.75)
     } else {

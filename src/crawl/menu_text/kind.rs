@@ -72,7 +72,8 @@ pub(super) fn signs(tokens: &[Token]) -> Signs {
     let opening = tokens.get(..MAX_OPENING).unwrap_or(tokens);
     Signs {
         invalid: any(opening, INVALID),
-        unheard: any(opening, UNHEARD),
+        // "Please try your call again later" tells of no key.
+        unheard: any(opening, UNHEARD) && !says(tokens, "call again"),
         no_input: any(tokens, NO_INPUT),
         voicemail: any(tokens, VOICEMAIL),
         tone: any(tokens, TONE),
@@ -139,7 +140,10 @@ pub(super) fn decide(signs: &Signs, options: &[MenuOption]) -> PromptKind {
         PromptKind::Invalid
     } else if signs.tone && signs.voicemail && options.len() <= MAX_VOICEMAIL_OPTIONS {
         PromptKind::Voicemail
-    } else if languages > 0 && languages == options.iter().filter(|o| !minor(&o.label)).count() {
+    } else if languages > 0
+        && (is_choice_of_two(options)
+            || languages == options.iter().filter(|o| !minor(&o.label)).count())
+    {
         PromptKind::Language
     } else if signs.input
         && !signs.extension_any_time
@@ -215,6 +219,17 @@ pub(super) fn asked(tokens: &[Token]) -> Asked {
         })
     });
     first.unwrap_or(Asked::Other)
+}
+
+/// Two options of which one is nothing but a language: the other is one too, whatever was heard.
+fn is_choice_of_two(options: &[MenuOption]) -> bool {
+    let plainly = |o: &MenuOption| lexicon::is_language(&o.label);
+    options.len() == 2 && options.iter().any(plainly) && options.iter().all(|o| short(&o.label))
+}
+
+/// A language is named in a word or two.
+fn short(label: &str) -> bool {
+    label.split(' ').count() <= 2
 }
 
 fn names_language(label: &str) -> bool {

@@ -282,17 +282,25 @@ fn before(tokens: &[Token], gap_start: usize, phrase: &KeyPhrase, after_key: boo
         return none;
     }
     // The sentence that ends at the key; when a recogniser ended one there, the one before it.
-    let clause = (gap_start..end)
-        .rev()
-        .find(|&k| break_before(tokens, k) == Break::Strong)
-        .unwrap_or(gap_start);
+    let sentence = |end: usize| {
+        let strong = |k: &usize| break_before(tokens, *k) == Break::Strong;
+        (gap_start..end).rev().find(strong).unwrap_or(gap_start)
+    };
+    let mut clause = sentence(end);
+    // "For parks. Please press one": the key stands in a sentence of its own.
+    let prefix = |k: usize| lexicon::is_label_prefix(text(tokens, k)) || is_aside(tokens, k);
+    let mut apart = Break::None;
+    if clause > gap_start && (clause..end).all(prefix) {
+        clause = sentence(clause);
+        apart = Break::Strong;
+    }
     let start = label_start(tokens, clause, end);
     let Some(start) = start else { return none };
     let first = text(tokens, start);
     let connector = lexicon::is_connector(first)
         || (lexicon::is_label_prefix(first) && lexicon::is_connector(text(tokens, start + 1)));
     let words = end - start;
-    let to_key = break_before(tokens, end);
+    let to_key = break_before(tokens, end).max(apart);
     if (start..end).all(|k| lexicon::is_label_prefix(text(tokens, k)) || is_aside(tokens, k)) {
         return none;
     }
@@ -465,6 +473,10 @@ pub(super) fn clean(tokens: &[Token], label: Range<usize>) -> String {
                 tail
             }
             ["you", "can" | "may", tail @ ..] if !tail.is_empty() => tail,
+            // "press one for in English"
+            ["in" | "en", language] if lexicon::is_language(language) => {
+                rest.get(1..).unwrap_or(rest)
+            }
             [first, tail @ ..] if !tail.is_empty() && lexicon::is_label_prefix(first) => tail,
             _ => break,
         };

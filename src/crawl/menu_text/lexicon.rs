@@ -78,6 +78,8 @@ const HOMOPHONES: &[(&str, &str, Number)] = &[
     ("for", "4", Number::Connector),
     ("free", "3", Number::Connector),
     ("start", "*", Number::Connector),
+    ("arrow", "0", Number::Connector),
+    ("due", "2", Number::Homophone),
     ("too", "2", Number::Homophone),
     ("tu", "2", Number::Homophone),
     ("fore", "4", Number::Homophone),

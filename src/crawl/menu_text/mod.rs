@@ -5,6 +5,7 @@
 //!
 //! 1. `tokens`: words in lower case, each with the break before it (none, comma or short pause,
 //!    sentence end or long pause);
+//!    what a recogniser writes for words that sound alike is mended in `misheard`;
 //! 2. `keys`: phrases that name keys: "press or say one", "option 2", and, once a verb was said,
 //!    bare numbers: ", 2 to lock";
 //! 3. `labels`: for every key the words before or after it, chosen for the whole prompt at once;
@@ -28,6 +29,7 @@ mod keys;
 mod kind;
 mod labels;
 mod lexicon;
+mod misheard;
 mod phrases;
 mod tokens;
 
@@ -76,7 +78,8 @@ pub struct Understanding {
 
 /// Understands the words of one prompt, given as the stretches between its pauses.
 pub fn understand(transcripts: &[Transcript]) -> Understanding {
-    let tokens = tokens::tokenise(transcripts, MAX_WORDS);
+    let mut tokens = tokens::tokenise(transcripts, MAX_WORDS);
+    misheard::mend(&mut tokens);
     let words: Vec<&Word> = transcripts.iter().flat_map(|t| &t.words).take(MAX_WORDS).collect();
     let labelled = labels::assign(&tokens, keys::find(&tokens));
     let mut options: Vec<MenuOption> = Vec::new();
@@ -235,7 +238,8 @@ fn is_offer(tokens: &[Token], found: &Labelled) -> bool {
         (Side::Nowhere, _) => !(closes || matches!(before, "then" | "by")),
         (Side::Before, Some(first)) if lexicon::asks_for_input(first) => false,
         (Side::Before, Some("when" | "once" | "after")) if closes => false,
-        (Side::Before, _) if closes && says_when_done(label) => false,
+        (Side::Before, _) if closes && (before == "then" || says_when_done(label)) => false,
+        (Side::Before, Some(first)) if closes && names_input(first, label) => false,
         (Side::After | Side::Before, _) => !(found.phrase.keys.len() == 2 && is_adjustment(label)),
     }
 }
@@ -246,6 +250,14 @@ fn says_when_done(label: &[Token]) -> bool {
     let says = |words: &[&str]| near_end.iter().any(|t| words.contains(&t.text.as_str()));
     says(&["when", "once", "after", "cuando", "al"])
         && says(&["finished", "done", "through", "complete", "finish", "termine", "terminar"])
+}
+
+/// "… your four digit number and press pound": what is asked for, whatever its verb was taken for.
+fn names_input(first: &str, label: &[Token]) -> bool {
+    let says = |words: &[&str]| label.iter().any(|t| words.contains(&t.text.as_str()));
+    !lexicon::is_connector(first)
+        && says(&["your", "the", "su"])
+        && says(&["digit", "digits", "number", "code", "date", "pin", "numero", "codigo", "fecha"])
 }
 
 /// "4 or 6 to decrease or increase the volume": two keys that turn something down and up. They

@@ -28,6 +28,7 @@ pub(super) const INVALID: &[&str] = &[
 /// Nothing was understood: an answer to a wrong word if nothing else is said.
 pub(super) const UNHEARD: &[&str] = &[
     "i|we didn't|did|couldn't|can't get|catch|hear|not|quite that|you|your|catch|get",
+    "please try|choose|select again",
     "no pude|pudimos oirle|escucharle|entender|entenderle",
     "no le|lo escuche|oi|oimos|escuchamos",
 ];
@@ -155,6 +156,8 @@ pub(super) const BUSY: &[&str] = &[
 /// Something is to be entered or said.
 pub(super) const INPUT: &[&str] = &[
     "key in your|the|a|an",
+    "digit|digits|number|code|date and|then press|hit|push pound|hash|star",
+    "digit|digits|number|code|date of|on|and|then|card and|press press|the|hit pound|hash|star",
     "marque|digite su|sus|los",
     "marque|digite la extension|clave|cuenta|fecha",
     "enter|type|input|provide|ingrese|introduzca|teclee|escriba|proporcione your|the|a|an|in|su|el|la|los|yours|all",

@@ -115,7 +115,7 @@ fn assert_thresholds(name: &str) {
 
 #[test]
 fn prompts_that_the_rules_were_written_on_are_understood() {
-    for name in ["seen", "seen_too", "seen_more", "seen_hard"] {
+    for name in ["seen", "seen_too", "seen_more", "seen_hard", "seen_misheard"] {
         assert_thresholds(name);
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     crawl::{
         compare::{self, Gist},
         menu_text,
-        tree::{Change, DeadEnd, Edge, MenuOption, Node, NodeNo},
+        tree::{Change, DeadEnd, Edge, MenuOption, Node, NodeNo, PromptKind},
     },
     speech::{CallMs, Transcript},
 };
@@ -23,17 +23,23 @@ const MIN_KNOWN_WORDS: usize = 6;
 /// Fewest words before a known prompt that are a message of their own; fewer are the rest of the
 /// prompt before, or noise.
 const MIN_NEWS_WORDS: usize = 4;
+/// Fewest words by which a key's prompt is known for one that was heard before, while it is read.
+const MIN_LINK_WORDS: usize = 8;
 /// Least confidence of an option that is added to a prompt when it is heard again.
 const MIN_ADDED_CONFIDENCE: f32 = 0.5;
-/// A key is pressed this often in one call before it counts as ignored.
-const MAX_PRESSES_OF_A_KEY: u32 = 2;
+/// How much of an expected prompt is recognised by itself if it makes no pause.
+const LOOK_MS: CallMs = 6000;
+/// How much of it if it does: three words and more.
+const LOOK_SOUND_MS: CallMs = 1000;
+/// How often that is done, if the words so far prove nothing.
+const MAX_LOOKS: u32 = 4;
 
 impl Navigator {
-    /// Presses the next key of a known way as soon as its option has been heard where it was
-    /// expected.
+    /// Presses the next key of a known way as soon as it is plain that its prompt is being read, or
+    /// its option has been heard where it was expected.
     pub(super) fn press_if_heard(&mut self, now: CallMs) {
         let State::Listening(listening) = &mut self.state else { return };
-        let Place::Expect { node, route, presses, .. } = &listening.place else { return };
+        let Place::Expect { node, route, .. } = &listening.place else { return };
         let (Some(step), Some(known)) = (route.front(), self.known.node(*node)) else { return };
         let Some(gist) = self.known.gist(*node) else { return };
         let so_far = listening.hearing.so_far();
@@ -41,38 +47,114 @@ impl Navigator {
         if heard.len() >= gist.len() && heard.likeness(gist).is_same() {
             listening.hearing.is_complete();
         }
-        // When a way failed before, or a key on it had no effect, each key waits for the end of
-        // its prompt.
-        let tried = |step: &Step| {
-            let edge = self.known.node(step.from).and_then(|n| n.edges.get(&step.keys));
-            matches!(edge, Some(Edge::Tried(_)))
-        };
-        let patient = *presses > 1 || route.back().is_some_and(tried);
-        if patient || !self.limits.early_keys || self.ignores_early_keys || self.line_gone {
+        let (node, step) = (*node, step.clone());
+        if !self.presses_early() {
             return;
         }
         let understood = menu_text::understand(&so_far);
         let offered = |options: &[MenuOption]| {
             options.iter().find(|o| o.keys == step.keys).map(|o| o.label.clone())
         };
-        let (Some(label), Some(expected)) = (offered(&understood.options), offered(&known.options))
-        else {
-            return;
+        let option_heard = match (offered(&understood.options), offered(&known.options)) {
+            (Some(label), Some(expected)) => {
+                let same = compare::same_label(&label, &expected);
+                let here = heard.find_beginning_of(gist).1.is_same()
+                    || understood.options.len() > 1
+                        && self.known.is_shown_by(node, &understood.options);
+                (same || label.is_empty() || expected.is_empty()) && here
+            }
+            (Some(_) | None, _) => false,
         };
-        let same_label =
-            label.is_empty() || expected.is_empty() || compare::same_label(&label, &expected);
-        if !same_label || !heard.find_beginning_of(gist).1.is_same() {
+        let is_here = option_heard
+            || self.known.is_begun(node, &heard)
+            || self.known.is_shown_by(node, &understood.options);
+        if !is_here {
             return;
         }
-        let (node, new) = (*node, false);
         let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
             self.take_listening()
         else {
             return;
         };
         let heard = hearing.heard();
-        self.report(Some(node), new, &heard);
+        self.report(Some(node), false, &heard);
         self.press(now, route, 1, &hearing, true);
+    }
+
+    /// True if the next key of a known way is pressed while its prompt is read. When a way failed
+    /// before, or a key on it had no effect, each key waits for the end of its prompt.
+    fn presses_early(&self) -> bool {
+        let State::Listening(listening) = &self.state else { return false };
+        let Place::Expect { route, presses, .. } = &listening.place else { return false };
+        let tried = |step: &Step| {
+            let edge = self.known.node(step.from).and_then(|n| n.edges.get(&step.keys));
+            matches!(edge, Some(Edge::Tried(_)))
+        };
+        let patient = *presses > 1 || route.back().is_some_and(tried);
+        !patient && self.limits.early_keys && !self.ignores_early_keys && !self.line_gone
+    }
+
+    /// When to ask the recogniser for the words so far of a prompt that is expected: they tell
+    /// whether the next key may be pressed, long before the prompt pauses so long that they are
+    /// recognised anyhow. Between two sentences nothing is cut; who makes no pause is cut.
+    pub(super) fn look_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        let looks = listening.looks < MAX_LOOKS && self.presses_early();
+        let since = listening.hearing.unlooked_since().filter(|_| looks)?;
+        Some(since.saturating_add(LOOK_MS))
+    }
+
+    /// The prompt pauses: a good place to look.
+    pub(super) fn look_in_pause(&mut self, now: CallMs) {
+        if !self.presses_early() {
+            return;
+        }
+        let State::Listening(listening) = &mut self.state else { return };
+        if listening.looks < MAX_LOOKS && listening.hearing.look(now, LOOK_SOUND_MS) {
+            listening.looks += 1;
+            self.actions.push_back(super::Action::Flush);
+        }
+    }
+
+    /// Goes on from a known prompt as soon as it is plain that an unexplored key led to it: its
+    /// beginning was heard, and one of its options.
+    pub(super) fn link_if_heard(&mut self, now: CallMs) {
+        let State::Listening(listening) = &self.state else { return };
+        let Listening { place: Place::Fresh { step, .. }, hearing, .. } = &**listening else {
+            return;
+        };
+        let early = self.limits.early_keys && !self.ignores_early_keys;
+        if !early || self.line_gone || !hearing.offers {
+            return;
+        }
+        let so_far = hearing.so_far();
+        let heard = Gist::of(&so_far);
+        if heard.len() < MIN_LINK_WORDS {
+            return;
+        }
+        let understood = menu_text::understand(&so_far);
+        // Something may have been said before the prompt that is known.
+        let head = heard.first_words(MIN_NEWS_WORDS);
+        let is_it = |no: &NodeNo| {
+            self.known.offers_too(*no, &understood.options)
+                && self.known.begins_with(*no, &head)
+                && self.known.is_begun(*no, &heard)
+        };
+        let mut known = self.known.tree().nodes().iter().map(|n| n.no);
+        let known = known.find(|no| *no != step.from && is_it(no));
+        let Some(no) = known else { return };
+        let Some(Listening { place: Place::Fresh { step, .. }, hearing, .. }) =
+            self.take_listening()
+        else {
+            return;
+        };
+        let heard = hearing.heard();
+        self.report(Some(no), false, &heard);
+        self.link(step, no);
+        match self.known.plan(no, &self.limits, &self.given_up) {
+            Some(route) => self.press(now, route, 1, &hearing, true),
+            None => self.end(self.branch_end()),
+        }
     }
 
     /// Notices that the line took no notice of the last key: it has read the old prompt to its end.
@@ -103,6 +185,13 @@ impl Navigator {
     pub(super) fn conclude(&mut self, now: CallMs) {
         let Some(Listening { place, hearing, .. }) = self.take_listening() else { return };
         let heard = hearing.heard();
+        // Half a prompt is no prompt, and silence of a recogniser that is behind is no silence.
+        let behind = hearing.is_behind() && !self.line_gone && heard.is_empty();
+        if (hearing.uncertain || behind) && hearing.taken.is_none() {
+            let reason = if self.line_gone { EndReason::LineHungUp } else { EndReason::Unheard };
+            self.report(None, false, &heard);
+            return self.end(reason);
+        }
         match place {
             Place::First if heard.is_empty() && hearing.taken.is_none() => self.end(self.silence()),
             Place::First => {
@@ -180,7 +269,7 @@ impl Navigator {
             return self.end(self.silence());
         }
         let behind = self.known_behind(&heard, step.from);
-        if heard.understanding.invalid {
+        if heard.understanding.invalid || heard.understanding.kind == PromptKind::Invalid {
             self.report(None, false, &heard);
             let again = self.offers_the_same(&heard, step.from).then_some(step.from);
             self.edge(step, Edge::Dead(DeadEnd::Invalid));
@@ -219,6 +308,10 @@ impl Navigator {
                         return self.ignored(now, step, presses, &rest, hearing);
                     }
                     match self.known.identify(&own.gist) {
+                        // "Sorry, I didn't get that", and the menu again.
+                        None if own.understanding.kind == PromptKind::Invalid => {
+                            self.edge(step, Edge::Dead(DeadEnd::Invalid));
+                        }
                         Some(known) => self.link(step, known),
                         None if own.gist.len() < 2 => self.link(step, no),
                         None => {
@@ -250,7 +343,7 @@ impl Navigator {
             self.known.node(step.from).and_then(|n| n.options.iter().find(|o| o.keys == step.keys));
         let repeats = option.is_some_and(|o| says_repeat(&o.label));
         let prompt = heard.start_ms.saturating_sub(hearing.since) <= REACTION_MS;
-        if prompt && (repeats || presses >= MAX_PRESSES_OF_A_KEY) {
+        if prompt && (repeats || presses >= self.limits.max_same_prompt) {
             let from = step.from;
             self.link(step, from);
             self.go_on(now, from, heard, hearing);
@@ -262,7 +355,7 @@ impl Navigator {
     /// A key had no effect: once more, slower and when nobody speaks, then no more in this call.
     fn ignored(&mut self, now: CallMs, step: Step, presses: u32, heard: &Heard, hearing: &Hearing) {
         let from = step.from;
-        if presses < MAX_PRESSES_OF_A_KEY && !self.line_gone && !heard.moved_on {
+        if presses < self.limits.max_same_prompt && !self.line_gone && !heard.moved_on {
             self.press(now, VecDeque::from([step]), presses + 1, hearing, false);
         } else {
             self.tried(step, DeadEnd::NoEffect);
@@ -275,7 +368,7 @@ impl Navigator {
         let Expected { node, via, presses, route } = place;
         let target = route.back().cloned();
         if let (true, true, Some(via)) = (heard.is_empty(), hearing.ignored, &via)
-            && presses < MAX_PRESSES_OF_A_KEY
+            && presses < self.limits.max_same_prompt
             && !self.line_gone
         {
             self.ignores_early_keys = true;
@@ -290,7 +383,11 @@ impl Navigator {
             }
             return self.end(self.silence());
         }
-        if self.is_known_as(&heard, node) {
+        // Words may be misheard differently each time; several options that no other prompt has
+        // are proof enough.
+        let options = &heard.understanding.options;
+        let shown = options.len() > 1 && self.known.is_shown_by(node, options);
+        if self.is_known_as(&heard, node) || shown {
             self.report(Some(node), false, &heard);
             self.improve(node, &heard);
             if self.line_gone || heard.moved_on {
@@ -307,7 +404,7 @@ impl Navigator {
         }) {
             self.ignores_early_keys |= hearing.early;
             self.report(Some(via.from), false, &heard);
-            if presses < MAX_PRESSES_OF_A_KEY && !self.line_gone && !heard.moved_on {
+            if presses < self.limits.max_same_prompt && !self.line_gone && !heard.moved_on {
                 let mut again = route;
                 again.push_front(via);
                 return self.press(now, again, presses + 1, hearing, false);

@@ -20,8 +20,15 @@ pub const MAX_HEARD_WORDS: usize = 2000;
 const TAIL_MS: CallMs = 500;
 /// Words closer to each other than this are of one breath.
 const BREATH_MS: CallMs = 150;
+/// Words this shortly before music was told say that it was a voice.
+const SPOKEN_MS: CallMs = 1500;
+/// A beep is told about this long after its end at most.
+const BEEP_MS: CallMs = 300;
 /// Quiet after which a prompt is over that says nothing can follow it.
 const LEAVE_MS: CallMs = 1500;
+/// Quiet after which a request for digits or words is over: what is asked for is not given, and
+/// another offer would have followed.
+const INPUT_MS: CallMs = 2500;
 /// Quiet after which a prompt is over whose options were all read twice.
 const TWICE_MS: CallMs = 1000;
 /// Quiet after the last word of a prompt whose words are known; as long as a breath, because a line
@@ -60,6 +67,9 @@ pub(super) struct Hearing {
     /// When the sound began that goes on, and how much there was before it since `began`.
     sound_since: Option<CallMs>,
     sound_ms: CallMs,
+    /// Up to where, and to how much sound, the recogniser was asked for the words before a pause.
+    looked_at: CallMs,
+    looked_sound_ms: CallMs,
     quiet_since: CallMs,
     last_word_end: CallMs,
     heard_until: CallMs,
@@ -75,8 +85,19 @@ pub(super) struct Hearing {
     pub offers: bool,
     /// These are the words of somebody who takes a telephone.
     pub person: bool,
+    sounds_like_person: bool,
+    /// Whoever speaks has stopped as if it were our turn.
+    waits: bool,
+    /// When a beep was over that nothing has followed.
+    beeped_at: Option<CallMs>,
+    /// Where what sounds like music began, and when that was told.
+    music: Option<(CallMs, CallMs)>,
+    /// It says that it records.
+    pub records: bool,
     /// Why we left before it was over.
     pub taken: Option<Taken>,
+    /// Where ringing or music began: words that are heard there were made up.
+    tone_from: Option<CallMs>,
 }
 
 /// One prompt, complete, without what does not belong to it.
@@ -139,6 +160,8 @@ impl Hearing {
             began: None,
             sound_since: None,
             sound_ms: 0,
+            looked_at: 0,
+            looked_sound_ms: 0,
             quiet_since: now,
             last_word_end: now,
             heard_until: previous.map_or(0, |p| p.heard_until),
@@ -148,8 +171,83 @@ impl Hearing {
             leaves: false,
             offers: false,
             person: false,
+            sounds_like_person: false,
+            waits: false,
+            beeped_at: None,
+            music: None,
+            records: false,
             taken: None,
+            tone_from: None,
         }
+    }
+
+    /// Since when there has been sound at whose words nobody looked.
+    pub fn unlooked_since(&self) -> Option<CallMs> {
+        self.sound_since.map(|since| since.max(self.looked_at))
+    }
+
+    /// Notes at `now` that all words so far are looked at, if there was so much sound since the last
+    /// time.
+    pub fn look(&mut self, now: CallMs, least_ms: CallMs) -> bool {
+        let enough = self.sound_ms >= self.looked_sound_ms.saturating_add(least_ms);
+        if enough {
+            self.looked_sound_ms = self.sound_ms;
+            self.looked_at = now;
+        }
+        enough
+    }
+
+    /// True for what is heard before the call's first key.
+    pub fn is_first(&self) -> bool {
+        self.tail_end.is_none()
+    }
+
+    /// A beep was over at `now`.
+    pub fn beeped(&mut self, now: CallMs) {
+        self.beeped_at = Some(now);
+    }
+
+    /// When a beep was over that nothing has followed, once it is quiet; none as soon as we left.
+    pub fn beeped_at(&self) -> Option<CallMs> {
+        self.beeped_at.filter(|_| !self.speaking && self.taken.is_none())
+    }
+
+    /// What began at `from` sounds like music, which was told at `now`.
+    pub fn plays(&mut self, from: CallMs, now: CallMs) {
+        self.music = Some((from, now));
+    }
+
+    /// When music was told, and whether the recogniser has heard it; none if somebody spoke just
+    /// then, or as soon as we left.
+    pub fn music(&self) -> Option<(CallMs, bool)> {
+        let (from, told) = self.music.filter(|_| self.taken.is_none())?;
+        let spoken = told.saturating_sub(SPOKEN_MS).max(from);
+        let words = self.transcripts.iter().flat_map(|t| &t.words).any(|w| w.end_ms > spoken);
+        (!words).then_some((told, self.heard_until.saturating_add(SPOKEN_MS / 2) >= told))
+    }
+
+    /// It is music: no words are said from its beginning on.
+    pub fn is_music(&mut self) {
+        if let Some((from, _)) = self.music {
+            self.no_words_from(from);
+        }
+    }
+
+    /// Whoever speaks waits for an answer, by the rhythm of it. Words of a person mean one then.
+    pub fn waits_for_us(&mut self) {
+        self.waits = true;
+        self.person |= self.sounds_like_person;
+    }
+
+    /// A tone began at `at` and goes on: no words are said from there on.
+    pub fn no_words_from(&mut self, at: CallMs) {
+        self.tone_from = Some(self.tone_from.map_or(at, |known| known.min(at)));
+        for transcript in &mut self.transcripts {
+            let before = transcript.words.len();
+            transcript.words.retain(|w| w.start_ms < at);
+            self.words = self.words.saturating_sub(before - transcript.words.len());
+        }
+        self.transcripts.retain(|t| !t.words.is_empty());
     }
 
     /// The keys have left.
@@ -162,6 +260,7 @@ impl Hearing {
 
     pub fn speech_started(&mut self, at: CallMs) {
         self.speaking = true;
+        self.beeped_at = None;
         if at >= self.fence {
             self.began.get_or_insert(at);
             self.sound_since = Some(at);
@@ -170,6 +269,8 @@ impl Hearing {
 
     pub fn speech_ended(&mut self, at: CallMs) {
         self.speaking = false;
+        // Who has talked on after a beep was not recording.
+        self.beeped_at = self.beeped_at.filter(|beep| at <= beep.saturating_add(BEEP_MS));
         self.quiet_since = self.quiet_since.max(at);
         if let Some(since) = self.sound_since.take() {
             self.sound_ms = self.sound_ms.saturating_add(at.saturating_sub(since));
@@ -240,6 +341,8 @@ impl Hearing {
         let (mut late, mut mine) = (Vec::new(), Vec::new());
         let said =
             |w: &Word| w.text.contains(|c: char| c.is_alphanumeric() || c == '*' || c == '#');
+        let tone_from = self.tone_from.unwrap_or(CallMs::MAX);
+        let said = |w: &Word| said(w) && w.start_ms < tone_from;
         for word in transcript.words.into_iter().filter(said) {
             let in_one_breath =
                 self.tail_end.is_some_and(|end| word.start_ms.saturating_sub(end) < BREATH_MS);
@@ -263,10 +366,12 @@ impl Hearing {
         let behind_a_key = self.tail_end.is_some();
         // At the beginning of a call a menu often follows "your call is important to us".
         self.offers = !understood.options.is_empty();
+        self.records = understood.kind == PromptKind::Voicemail;
         let words: Vec<&Word> = self.transcripts.iter().flat_map(|t| &t.words).collect();
         let person = understood.kind == PromptKind::Person || (!self.offers && is_a_person(&words));
         // A recorded greeting may begin with "hello" too: the call's first words get a moment.
-        self.person = person && behind_a_key;
+        self.sounds_like_person = person;
+        self.person = person && (behind_a_key || self.waits);
         self.leaves = match understood.kind {
             PromptKind::Transfer | PromptKind::Voicemail | PromptKind::Person => true,
             PromptKind::Queue => behind_a_key,
@@ -276,8 +381,12 @@ impl Hearing {
             | PromptKind::Invalid
             | PromptKind::Announcement => person,
         };
-        let quiet_ms = if self.leaves {
+        let closes = behind_a_key && !self.offers && understood.goodbye;
+        let asks = behind_a_key && !self.offers && understood.kind == PromptKind::Input;
+        let quiet_ms = if self.leaves || closes {
             LEAVE_MS.min(limits.silence_ms)
+        } else if asks && !is_cut_short(&words) {
+            INPUT_MS.min(limits.silence_ms)
         } else if understood.said_twice {
             TWICE_MS.min(limits.silence_ms)
         } else {
@@ -307,8 +416,9 @@ impl Hearing {
         }
         if self.words == 0 {
             // Something was said whose words are still to come.
-            let silent = match self.is_behind() {
-                true => silent.max(self.quiet_since.saturating_add(limits.patience_ms)),
+            let behind = self.is_behind() || (self.speaking && self.heard_until < silent);
+            let silent = match behind {
+                true => silent.max(self.quiet_since).saturating_add(limits.patience_ms),
                 false => silent,
             };
             // A line that took the keys would have spoken by now.
@@ -323,10 +433,13 @@ impl Hearing {
             // Music, or a detector that is deceived: the words decide.
             let quiet = if self.leaves { self.quiet_ms } else { 2 * limits.silence_ms };
             let by_words = self.last_word_end.saturating_add(quiet);
+            let silent = limits.no_speech_ms.max(2 * limits.silence_ms);
             return if self.heard_until >= by_words {
                 by_words
             } else {
-                self.last_word_end.saturating_add(limits.no_speech_ms.max(2 * limits.silence_ms))
+                // Sound without words is recognised by then, unless the recogniser is behind.
+                let silent = self.last_word_end.saturating_add(silent);
+                silent.saturating_add(limits.patience_ms)
             };
         }
         let quiet = self.quiet_since.saturating_add(self.quiet_ms);
@@ -341,7 +454,8 @@ impl Hearing {
 
     /// True if words are still missing that the recogniser has not come to yet.
     pub fn is_behind(&self) -> bool {
-        !self.restarted && self.heard_until < self.quiet_since
+        let sound = self.began.is_some() || self.speaking;
+        sound && !self.restarted && self.heard_until < self.quiet_since
     }
 
     /// When the recogniser should be asked to hurry, if it is behind.

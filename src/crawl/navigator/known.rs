@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use super::Limits;
 use crate::{
     crawl::{
-        compare::Gist,
-        tree::{Change, Edge, Keys, Node, NodeNo, PromptKind, Tree},
+        compare::{self, Gist},
+        tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree},
     },
     speech::CallMs,
 };
@@ -17,6 +17,12 @@ const PRESS_COST_MS: u64 = 2000;
 const MIN_OVERLAP: f32 = 0.4;
 /// Prompts that are compared word by word, the likeliest first.
 const MAX_COMPARED: usize = 16;
+
+/// Fewest words by which the beginning of a prompt is told from that of others.
+const MIN_BEGINNING: usize = 5;
+
+/// Part of the words heard that a prompt must have before it is compared word by word.
+const MIN_SHARE: f32 = 0.5;
 
 /// A key of a prompt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,6 +162,46 @@ impl Known {
             .filter(|(likeness, _)| likeness.is_same())
             .reduce(|a, b| if b.0.similarity > a.0.similarity { b } else { a })
             .map(|(_, no)| no)
+    }
+
+    /// True if this prompt is being read: what was heard is its beginning, and that of no other. The
+    /// last word may have been cut in the middle.
+    pub fn is_begun(&self, no: NodeNo, heard: &Gist) -> bool {
+        let Some(known) = self.gist(no) else { return false };
+        if heard.len() < MIN_BEGINNING.min(known.len().max(1)) {
+            return false;
+        }
+        let without_last = heard.first_words(heard.len() - 1);
+        let begins = |known: &Gist| {
+            [heard, &without_last].iter().any(|h| h.likeness_to_beginning_of(known).is_same())
+        };
+        let others = self
+            .gists
+            .iter()
+            .zip(0..)
+            .filter(|(gist, other)| *other != no.0 && heard.share_in(gist) >= MIN_SHARE);
+        begins(known) && !others.map(|(gist, _)| gist).any(begins)
+    }
+
+    /// True if a prompt offers all of these options, labels as far as they were heard.
+    pub fn offers_too(&self, no: NodeNo, options: &[MenuOption]) -> bool {
+        let Some(node) = self.node(no) else { return false };
+        let known = |option: &MenuOption| {
+            let same = node.options.iter().find(|o| o.keys == option.keys);
+            same.is_some_and(|o| compare::same_label(&o.label, &option.label))
+        };
+        !options.is_empty() && options.iter().all(known)
+    }
+
+    /// True if a prompt begins with these words.
+    pub fn begins_with(&self, no: NodeNo, words: &Gist) -> bool {
+        self.gist(no).is_some_and(|known| words.likeness_to_beginning_of(known).is_same())
+    }
+
+    /// True if these options were heard of this prompt: it offers all of them, and no other does.
+    pub fn is_shown_by(&self, no: NodeNo, options: &[MenuOption]) -> bool {
+        let mut others = self.tree.nodes().iter().map(|n| n.no).filter(|other| *other != no);
+        self.offers_too(no, options) && !others.any(|other| self.offers_too(other, options))
     }
 
     /// True if keys of this prompt may be pressed at all: nobody is disturbed in a queue, and no

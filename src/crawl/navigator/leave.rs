@@ -15,6 +15,16 @@ const MAX_ANSWER_WORDS: usize = 16;
 /// Most words of an answer that is nothing but a greeting.
 const MAX_HELLO_WORDS: usize = 3;
 
+/// A beep this soon after a key is the menu's own: it says that it has heard the key.
+const CHIME_MS: CallMs = 1000;
+
+/// Silence after a beep that shows that something records. A voice that sings is a beep to the
+/// detector now and then, and talks on.
+const RECORDER_MS: CallMs = 1000;
+
+/// How long the recogniser may take to find words in what sounds like music.
+const MUSIC_MS: CallMs = 1500;
+
 /// Who or what took the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -60,10 +70,15 @@ impl Taken {
 }
 
 impl Navigator {
-    /// A tone was recognised at `at`. Options that were read before it say that a machine is still
+    /// A tone was recognised that began at `at`. Options that were read before it say that a machine is still
     /// there: then no tone but those of a lost line ends the call.
     pub(super) fn heard_tone(&mut self, now: CallMs, tone: Tone, at: CallMs) {
         let State::Listening(listening) = &mut self.state else { return };
+        // It may be of what was heard before the last key.
+        let since = listening.hearing.since;
+        if at < since || (tone == Tone::Beep && at < since.saturating_add(CHIME_MS)) {
+            return;
+        }
         let behind_a_key = !matches!(listening.place, Place::First);
         let offers = listening.hearing.offers;
         let taken = match tone {
@@ -71,10 +86,20 @@ impl Navigator {
                 self.line_gone = true;
                 return listening.hearing.line_gone(at);
             }
+            // What talks on after a beep is no recorder, unless it has said that it is one.
+            Tone::Beep if !offers && !listening.hearing.records => {
+                listening.hearing.beeped(now);
+                return self.actions.push_back(Action::Flush);
+            }
             Tone::Beep => Taken::Recorder,
             Tone::Fax => Taken::Fax,
             // At the beginning of a call a menu may be one that rings or plays a tune first.
             Tone::Ringback if behind_a_key => Taken::Operator,
+            // A voice that keeps its pitch is music to the detector now and then: its words tell.
+            Tone::Music if behind_a_key && !offers => {
+                listening.hearing.plays(at, now);
+                return self.actions.push_back(Action::Flush);
+            }
             Tone::Music if behind_a_key => Taken::Queue,
             Tone::Ringback | Tone::Music => return,
         };
@@ -84,7 +109,22 @@ impl Navigator {
             }
             return;
         }
+        listening.hearing.no_words_from(at);
         self.leave(now, taken);
+    }
+
+    /// When music is taken for that of a queue: as soon as the recogniser has heard it and found no
+    /// words, and soon in any case, because somebody may be about to take the call.
+    pub(super) fn queue_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        let (told, heard) = listening.hearing.music()?;
+        Some(if heard { told } else { told.saturating_add(MUSIC_MS) })
+    }
+
+    /// When a beep that silence follows is taken for that of a recorder.
+    pub(super) fn recorder_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        listening.hearing.beeped_at().map(|at| at.saturating_add(RECORDER_MS))
     }
 
     /// Hangs up now; what was heard until now is understood when it is recognised.

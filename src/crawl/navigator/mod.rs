@@ -11,7 +11,7 @@
 //!                       │                               │ new prompt
 //!                       └─ known ──► Expect ◄────────┐  ▼
 //!                             │  ▲                   │ press a known key
-//!      its option was heard,  │  └── on the way ─────┤
+//!   its beginning was heard,  │  └── on the way ─────┤
 //!      or the prompt is over  └────► press ──────────┤
 //!                                                    │ press an unexplored key
 //!         ┌── still unexplored keys from here ◄──┐   ▼
@@ -26,19 +26,21 @@
 //! | Dialled | `Answered`                           | listen; `First` or `Expect` the first prompt |
 //! | First   | a prompt                             | store it; go on from it                     |
 //! | First   | nothing                              | hang up                                     |
-//! | Expect  | the option of the next key           | press it at once                            |
+//! | Expect  | its beginning, or the next option    | press the next key at once                  |
 //! | Expect  | the whole expected prompt            | press the next key                          |
 //! | Expect  | the prompt before again              | the key was ignored: press it once more     |
 //! | Expect  | another known prompt                 | count the wrong turn; go on from there      |
 //! | Expect  | something unknown, or nothing        | count it; hang up; the tree stays as it is  |
 //! | Fresh   | a new prompt                         | store it and the key's edge; go on from it  |
-//! | Fresh   | a known prompt                       | store a link; go on from there              |
+//! | Fresh   | a known prompt, or its beginning     | store a link; go on from there              |
 //! | Fresh   | something new, then a known prompt   | store it; go on from the known one          |
 //! | Fresh   | the same prompt                      | a repeat, or ignored: press once more       |
 //! | Fresh   | "not a valid option"                 | dead end; go on if the menu is read again   |
 //! | Fresh   | nothing, hung up                     | dead end; hang up                           |
 //! | any     | a person, a queue, a recorder, a fax | hang up at once; then store what was heard  |
+//! | any     | ringing, music, a beep and silence   | the same, behind a key; a beep always       |
 //! | any     | the call lasts too long              | note the attempt; hang up                   |
+//! | any     | words were lost, or are still to come| conclude nothing; wait, at last hang up     |
 //!
 //! *Go on* means: press the first unexplored key offered here; else walk known keys to the nearest
 //! unexplored one; else hang up. Only keys that a stored prompt offers are ever pressed. Whatever
@@ -78,6 +80,9 @@ pub struct Limits {
     pub max_depth: u32,
     /// Calls in which a key may be tried in vain before it is given up.
     pub max_tries: u32,
+    /// How often the same prompt may come on one way before it counts as what is behind its key:
+    /// so often the key is pressed in one call, lest it was ignored.
+    pub max_same_prompt: u32,
     /// Most key presses in one call.
     pub max_presses: u32,
     /// Press a key on a known way as soon as its option is heard; false for a line that is known
@@ -94,6 +99,7 @@ impl Default for Limits {
             max_call_ms: 15 * 60_000,
             max_depth: 12,
             max_tries: 3,
+            max_same_prompt: 2,
             max_presses: 200,
             early_keys: true,
         }
@@ -128,10 +134,11 @@ pub enum Input {
     Tone {
         /// Which.
         tone: Tone,
-        /// When it was recognised.
+        /// Where it began, which is before it was recognised.
         at: CallMs,
     },
-    /// What answers is a person, by the sound of it.
+    /// What answers is a person, by the sound of it. At the call's first prompt the words decide,
+    /// because recorded greetings pause too.
     Person {
         /// When this was clear.
         at: CallMs,
@@ -227,6 +234,8 @@ pub enum EndReason {
     NotAnswered,
     /// A person, a queue, a recorder or a fax machine took the call; it was left at once.
     Taken,
+    /// Words were lost, because the recogniser failed or fell too far behind: nothing is concluded.
+    Unheard,
 }
 
 /// What a call has brought.
@@ -285,6 +294,8 @@ struct Listening {
     place: Place,
     hearing: Hearing,
     flushed: bool,
+    /// How often the recogniser was asked for the words so far of a prompt that is expected.
+    looks: u32,
     began: bool,
 }
 
@@ -349,9 +360,20 @@ impl Navigator {
             (State::Dialled, _) => {}
             (State::Listening(_), Input::Answered) => {}
             (State::Listening(l), Input::SpeechStarted { at }) => l.hearing.speech_started(at),
-            (State::Listening(l), Input::SpeechEnded { at }) => l.hearing.speech_ended(at),
+            (State::Listening(l), Input::SpeechEnded { at }) => {
+                l.hearing.speech_ended(at);
+                self.look_in_pause(now);
+            }
             (State::Listening(l), Input::KeysSent { at, .. }) => l.hearing.keys_sent(at),
             (State::Listening(_), Input::Tone { tone, at }) => self.heard_tone(now, tone, at),
+            (State::Listening(l), Input::Person { at }) if l.hearing.is_first() => {
+                l.hearing.waits_for_us();
+                if l.hearing.person {
+                    self.leave(at, Taken::Person);
+                } else {
+                    self.actions.push_back(Action::Flush);
+                }
+            }
             (State::Listening(_), Input::Person { at }) => self.leave(at, Taken::Person),
             (State::Listening(l), Input::HungUp) => {
                 self.line_gone = true;
@@ -369,6 +391,7 @@ impl Navigator {
                 }
                 if words {
                     self.press_if_heard(now);
+                    self.link_if_heard(now);
                     self.notice_ignored();
                 }
             }
@@ -387,10 +410,30 @@ impl Navigator {
             listening.flushed = true;
             self.actions.push_back(Action::Flush);
         }
+        if self.look_due().is_some_and(|due| due <= now)
+            && let State::Listening(listening) = &mut self.state
+        {
+            listening.looks += 1;
+            listening.hearing.look(now, 0);
+            self.actions.push_back(Action::Flush);
+        }
+        if self.recorder_due().is_some_and(|due| due <= now) {
+            self.leave(now, Taken::Recorder);
+        }
+        if self.queue_due().is_some_and(|due| due <= now)
+            && let State::Listening(listening) = &mut self.state
+        {
+            listening.hearing.is_music();
+            self.leave(now, Taken::Queue);
+        }
+        let State::Listening(listening) = &self.state else { return };
         if listening.hearing.due(&self.limits, self.line_gone) <= now {
             self.conclude(now);
         } else if self.call_limit() <= now {
-            self.give_up_place();
+            // What the recogniser has not come to may tell where the key leads.
+            if !(listening.hearing.is_behind() || listening.hearing.uncertain) {
+                self.give_up_place();
+            }
             self.end(EndReason::CallTooLong);
         }
     }
@@ -400,7 +443,10 @@ impl Navigator {
         let State::Listening(listening) = &self.state else { return None };
         let due = listening.hearing.due(&self.limits, self.line_gone).min(self.call_limit());
         let flush = listening.hearing.flush_due().filter(|_| !listening.flushed);
-        Some(flush.map_or(due, |flush| flush.min(due)))
+        [Some(due), flush, self.look_due(), self.recorder_due(), self.queue_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do; none when there is nothing to do now.
@@ -461,7 +507,7 @@ impl Navigator {
     }
 
     fn listen(&mut self, place: Place, hearing: Hearing) {
-        let listening = Listening { place, hearing, flushed: false, began: false };
+        let listening = Listening { place, hearing, flushed: false, looks: 0, began: false };
         self.state = State::Listening(Box::new(listening));
     }
 

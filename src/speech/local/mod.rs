@@ -24,7 +24,7 @@ use super::{
 };
 
 use call::Call;
-use context::Context;
+pub use context::Context;
 use greeting::Greeting;
 use pool::{Line, Pool, Recognise};
 
@@ -242,15 +242,19 @@ impl Drop for Place {
     }
 }
 
-/// The model with what is the same for all pieces.
-struct Recogniser {
+/// The model with what is the same for all pieces. Works on the calling thread.
+pub struct Recogniser {
     model: Arc<Whisper>,
     hint: Vec<Token>,
     language: Option<String>,
 }
 
 impl Recogniser {
-    fn new(model: Arc<Whisper>, settings: &LocalSettings) -> Result<Self, SpeechError> {
+    /// A recogniser by these settings.
+    ///
+    /// # Errors
+    /// If the model does not know the language.
+    pub fn new(model: Arc<Whisper>, settings: &LocalSettings) -> Result<Self, SpeechError> {
         if let Some(wanted) = &settings.language
             && !model.languages().any(|code| code == wanted)
         {
@@ -284,7 +288,7 @@ impl Recogniser {
 
     /// Recognises a piece, and its parts if the model has left out what is plainly to be heard: it
     /// now and then skips a whole sentence and is sure of the rest.
-    fn words_of_all(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
+    pub fn words_of_all(&self, piece: &Piece, before: &str, work: &mut Workspace) -> Transcript {
         if place::is_only_tones(piece) {
             return Transcript::default();
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        ExtensionId, StoreError, Time, UserId, Write, extensions::insert_extension,
+        ExtensionId, StoreError, Time, UserId, Write, count_scan, extensions::insert_extension,
         queue::MAX_ATTEMPT, tokens::insert_token, tree,
     },
     OldDid, OldDomain, OldExtension, OldIncoming, OldMenu, OldNumber, OldProvider, OldScan,
@@ -75,7 +75,7 @@ pub(super) async fn put_scan(
     .bind(scan.updated_at.map(|t| t.0))
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    count_scan(tx, scan.number).await
 }
 
 /// Stores a menu; `nos` has the numbers of the scan's menus by id. A key's target must be among the

@@ -1,3 +1,4 @@
 mod line;
 mod random;
 mod scenarios;
+mod timing;
