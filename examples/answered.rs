@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release --example answered` prints which verdict stood four seconds after the first
 //! word, and how often person or voicemail was told from menu. What the recogniser tells is taken to
-//! arrive `--delay MS` (500) after the sound. `--verbose` shows each that was wrong. Exit code 1 if
+//! arrive `--delay MS` (500) after the sound. `--early-words` recognises the first phrases while they
+//! are being said (see `LocalSettings::early_words`). `--verbose` shows each that was wrong. Exit code 1 if
 //! less than 97 % are right.
 
 #[path = "support/machine.rs"]
@@ -138,6 +139,7 @@ fn measure() -> Result<bool, Box<dyn Error>> {
             "--delay" => {
                 measure.delay_ms = arguments.next().ok_or("--delay needs a value")?.parse()?;
             }
+            "--early-words" => measure.settings.early_words = true,
             "--verbose" => measure.verbose = true,
             other => return Err(format!("there is no option {other}").into()),
         }

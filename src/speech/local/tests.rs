@@ -169,7 +169,7 @@ fn a_greeting_is_told_while_it_is_being_said_and_taken_back_if_nobody_said_it() 
         }
     }
 
-    let settings = LocalSettings { workers: 1, ..LocalSettings::default() };
+    let settings = LocalSettings { workers: 1, early_words: true, ..LocalSettings::default() };
     let engine = LocalEngine::with(Arc::new(Hasty), &settings).unwrap();
     let mut call = engine.open("a").unwrap();
     let frame: [i16; 160] = std::array::from_fn(|n| 3000 - 6000 * (n as i16 % 2));
