@@ -20,6 +20,8 @@ pub const MAX_HEARD_WORDS: usize = 2000;
 const TAIL_MS: CallMs = 500;
 /// Words closer to each other than this are of one breath.
 const BREATH_MS: CallMs = 150;
+/// Words this shortly before music was told say that it was a voice.
+const SPOKEN_MS: CallMs = 1500;
 /// A beep is told about this long after its end at most.
 const BEEP_MS: CallMs = 300;
 /// Quiet after which a prompt is over that says nothing can follow it.
@@ -88,6 +90,8 @@ pub(super) struct Hearing {
     waits: bool,
     /// When a beep was over that nothing has followed.
     beeped_at: Option<CallMs>,
+    /// Where what sounds like music began, and when that was told.
+    music: Option<(CallMs, CallMs)>,
     /// It says that it records.
     pub records: bool,
     /// Why we left before it was over.
@@ -170,6 +174,7 @@ impl Hearing {
             sounds_like_person: false,
             waits: false,
             beeped_at: None,
+            music: None,
             records: false,
             taken: None,
             tone_from: None,
@@ -205,6 +210,27 @@ impl Hearing {
     /// When a beep was over that nothing has followed, once it is quiet; none as soon as we left.
     pub fn beeped_at(&self) -> Option<CallMs> {
         self.beeped_at.filter(|_| !self.speaking && self.taken.is_none())
+    }
+
+    /// What began at `from` sounds like music, which was told at `now`.
+    pub fn plays(&mut self, from: CallMs, now: CallMs) {
+        self.music = Some((from, now));
+    }
+
+    /// When music was told, and whether the recogniser has heard it; none if somebody spoke just
+    /// then, or as soon as we left.
+    pub fn music(&self) -> Option<(CallMs, bool)> {
+        let (from, told) = self.music.filter(|_| self.taken.is_none())?;
+        let spoken = told.saturating_sub(SPOKEN_MS).max(from);
+        let words = self.transcripts.iter().flat_map(|t| &t.words).any(|w| w.end_ms > spoken);
+        (!words).then_some((told, self.heard_until.saturating_add(SPOKEN_MS / 2) >= told))
+    }
+
+    /// It is music: no words are said from its beginning on.
+    pub fn is_music(&mut self) {
+        if let Some((from, _)) = self.music {
+            self.no_words_from(from);
+        }
     }
 
     /// Whoever speaks waits for an answer, by the rhythm of it. Words of a person mean one then.

@@ -22,6 +22,9 @@ const CHIME_MS: CallMs = 1000;
 /// detector now and then, and talks on.
 const RECORDER_MS: CallMs = 1000;
 
+/// How long the recogniser may take to find words in what sounds like music.
+const MUSIC_MS: CallMs = 1500;
+
 /// Who or what took the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -92,6 +95,11 @@ impl Navigator {
             Tone::Fax => Taken::Fax,
             // At the beginning of a call a menu may be one that rings or plays a tune first.
             Tone::Ringback if behind_a_key => Taken::Operator,
+            // A voice that keeps its pitch is music to the detector now and then: its words tell.
+            Tone::Music if behind_a_key && !offers => {
+                listening.hearing.plays(at, now);
+                return self.actions.push_back(Action::Flush);
+            }
             Tone::Music if behind_a_key => Taken::Queue,
             Tone::Ringback | Tone::Music => return,
         };
@@ -103,6 +111,14 @@ impl Navigator {
         }
         listening.hearing.no_words_from(at);
         self.leave(now, taken);
+    }
+
+    /// When music is taken for that of a queue: as soon as the recogniser has heard it and found no
+    /// words, and soon in any case, because somebody may be about to take the call.
+    pub(super) fn queue_due(&self) -> Option<CallMs> {
+        let State::Listening(listening) = &self.state else { return None };
+        let (told, heard) = listening.hearing.music()?;
+        Some(if heard { told } else { told.saturating_add(MUSIC_MS) })
     }
 
     /// When a beep that silence follows is taken for that of a recorder.

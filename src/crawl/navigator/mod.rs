@@ -420,6 +420,12 @@ impl Navigator {
         if self.recorder_due().is_some_and(|due| due <= now) {
             self.leave(now, Taken::Recorder);
         }
+        if self.queue_due().is_some_and(|due| due <= now)
+            && let State::Listening(listening) = &mut self.state
+        {
+            listening.hearing.is_music();
+            self.leave(now, Taken::Queue);
+        }
         let State::Listening(listening) = &self.state else { return };
         if listening.hearing.due(&self.limits, self.line_gone) <= now {
             self.conclude(now);
@@ -437,7 +443,10 @@ impl Navigator {
         let State::Listening(listening) = &self.state else { return None };
         let due = listening.hearing.due(&self.limits, self.line_gone).min(self.call_limit());
         let flush = listening.hearing.flush_due().filter(|_| !listening.flushed);
-        [Some(due), flush, self.look_due(), self.recorder_due()].into_iter().flatten().min()
+        [Some(due), flush, self.look_due(), self.recorder_due(), self.queue_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do; none when there is nothing to do now.

@@ -414,8 +414,8 @@ fn ringing_music_a_beep_and_a_voice_end_the_call_at_once_and_the_option_is_never
     ] {
         let mut navigator = behind_zero();
         navigator.handle(at, input);
-        // Silence follows.
-        navigator.handle_timeout(at + 1000);
+        // Silence follows, and no words.
+        navigator.handle_timeout(at + 1500);
         assert_eq!(left(navigator), kind);
     }
 }

@@ -152,6 +152,23 @@ fn a_beep_in_the_middle_of_speech_is_no_voicemail_unless_the_words_announce_it()
 }
 
 #[test]
+fn what_sounds_like_music_and_has_words_is_a_voice() {
+    for (words, left) in [("Our groomer is here on Tuesday", false), ("", true)] {
+        let mut navigator = behind_zero();
+        navigator.handle(9100, Input::SpeechStarted { at: 9000 });
+        navigator.handle(12_000, Input::Tone { tone: Tone::Music, at: 9000 });
+        assert_eq!(actions(&mut navigator).last(), Some(&Action::Flush));
+        navigator.handle(12_400, said(words, 10_000));
+        navigator.handle(12_400, heard_until(11_900));
+        let done = actions(&mut navigator);
+        assert_eq!(done.contains(&Action::HangUp(EndReason::Taken)), left, "{words} {done:?}");
+        navigator.handle_timeout(14_000);
+        let done = actions(&mut navigator);
+        assert!(!done.contains(&Action::HangUp(EndReason::Taken)), "{words} {done:?}");
+    }
+}
+
+#[test]
 fn who_pauses_at_the_beginning_of_a_call_is_a_person_only_by_the_words() {
     for (words, person) in [("Hello?", true), ("Thank you for calling.", false)] {
         let mut navigator = Navigator::new(Tree::default(), Limits::default());
