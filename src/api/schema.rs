@@ -299,7 +299,7 @@ fn row(operation: &Operation) -> String {
         .iter()
         .map(|name| format!("?{name}"))
         .chain(fields.iter().map(mark))
-        .map(|name| escape(&name))
+        .map(|name| format!("<code>{}</code>", escape(&name)))
         .collect();
     format!(
         "<tr><td><code>{}</code></td><td><code>{}</code></td><td>{who}</td><td>{}</td><td>{}</td></tr>\n",
