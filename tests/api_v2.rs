@@ -403,3 +403,23 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     served.stop.send(()).unwrap();
     tokio::time::timeout(PATIENCE, served.task).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_query_that_cannot_be_read_is_a_problem_too() {
+    let bench = Bench::new().await;
+    for path in ["/api/v2/opt-outs?limit=", "/api/v2/opt-outs?limit=x", "/api/v2/calls/%ff"] {
+        let answer = bench.get(path).await;
+        assert_eq!(answer.status.as_u16(), 400, "{path}");
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_is_open_api_for_programs_and_a_page_for_browsers() {
+    let bench = Bench::new().await;
+    let document = bench.get("/api/schema/").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["paths"]["/api/extensions/{id}/"]["patch"].is_object());
+    let page = bench.ask("GET", "/api/schema/", &[("accept", "text/html")]).await;
+    assert!(page.body.contains("<code>/api/v2/stop</code>"), "{}", page.body);
+}

@@ -54,7 +54,9 @@ pub fn measure(model: &Arc<Whisper>, options: &Options) -> Result<(), Box<dyn Er
         let mut words = 0;
         while let Some(event) = call.events.blocking_recv() {
             match event {
-                SpeechEvent::Final(transcript) => {
+                SpeechEvent::Interim(transcript) | SpeechEvent::Final(transcript)
+                    if !transcript.words.is_empty() =>
+                {
                     words += transcript.words.len();
                     let at = transcript.words.first().map_or(0, |word| word.start_ms);
                     println!("{kind}: at {} s: {:?}", at / 1000, transcript.text());
@@ -62,7 +64,7 @@ pub fn measure(model: &Arc<Whisper>, options: &Options) -> Result<(), Box<dyn Er
                 SpeechEvent::Dropped { .. } | SpeechEvent::Failed { .. } => {
                     return Err(format!("{kind}: {event:?}").into());
                 }
-                SpeechEvent::Interim(_) | SpeechEvent::HeardUntil(_) => {}
+                SpeechEvent::Interim(_) | SpeechEvent::Final(_) | SpeechEvent::HeardUntil(_) => {}
             }
         }
         println!("{kind:16} {} minutes, {words} words made up", at_ms / 60_000);

@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use phoneai_media::{
     FRAME_SAMPLES, SILENCE, Samples,
     codec::Codec,
-    detect::silence::SilenceDetector,
+    detect::{Detectors, silence::SilenceDetector},
     jitter::{Content, DEFAULT_MAX_DELAY, JitterBuffer},
     rtp::{Packet, PayloadType, RtpTimestamp, SequenceNumber, Ssrc},
 };
@@ -29,6 +29,17 @@ fn frame(c: &mut Criterion) {
             detector.push(at_ms, black_box(&samples))
         });
     });
+
+    for (name, frame) in [("speech", samples), ("silence", SILENCE)] {
+        c.bench_function(&format!("all detectors of tones, {name}"), |b| {
+            let (mut detectors, mut at_ms) = (Detectors::default(), 0u32);
+            b.iter(|| {
+                at_ms = at_ms.wrapping_add(20);
+                detectors.push(at_ms, black_box(&frame));
+                std::iter::from_fn(|| detectors.poll_event()).count()
+            });
+        });
+    }
 
     let mut payload = [0; FRAME_SAMPLES];
     for (codec, name) in [(Codec::Pcmu, "PCMU"), (Codec::Pcma, "PCMA")] {

@@ -9,13 +9,17 @@ mod html;
 mod login;
 pub(crate) mod password;
 mod rate;
+mod schema;
 mod server;
 mod v1;
 pub mod v2;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::any};
+use axum::{
+    Router,
+    routing::{any, get},
+};
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
@@ -177,6 +181,7 @@ impl Api {
     /// The service that answers requests; see [`serve`] for the one that also has connections.
     pub fn router(&self) -> Router {
         let pages = Router::new()
+            .route("/api/schema/", get(schema::schema))
             .route("/api/admin", any(login::admin))
             .route("/api/admin/", any(login::admin))
             .route("/api/admin/login/", any(login::login))

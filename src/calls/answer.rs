@@ -190,6 +190,8 @@ impl Answer {
             (Some(first), Some((_, Some(end)))) if end <= first.saturating_add(PERSON_SAYS_MS) => {
                 Party::Person
             }
+            // Businesses do not speak of themselves as "I".
+            (Some(_), _) if says_i(&self.settled) || says_i(&self.interim) => Party::Voicemail,
             (Some(_), _) => Party::Menu,
             (None, _) => Party::Silence,
         };
@@ -247,8 +249,7 @@ impl Answer {
 const MAX_TEXT: usize = 4000;
 
 /// What only a voicemail says, without punctuation.
-const VOICEMAIL: [&str; 17] = [
-    "leave a message",
+const VOICEMAIL: [&str; 25] = [
     "leave me a message",
     "leave your message",
     "leave your name",
@@ -263,8 +264,17 @@ const VOICEMAIL: [&str; 17] = [
     "you've reached the voicemail",
     "can't take your call",
     "cannot take your call",
-    "can't come to the phone",
+    "come to the phone",
     "sorry i missed your call",
+    "leave a message",
+    "not available",
+    "away from my",
+    "trying to reach",
+    "get back to you",
+    "call you back",
+    "return your call",
+    "voice mailbox",
+    "voice message system",
 ];
 
 /// What only the network says.
@@ -303,6 +313,11 @@ const MENU: [&str; 22] = [
     "please hold",
     "is important to us",
 ];
+
+/// Whether a text of words in lower case, each followed by a blank, has somebody speak of himself.
+fn says_i(text: &str) -> bool {
+    text.split(' ').any(|word| matches!(word, "i" | "i'm" | "i'll" | "i've" | "my" | "me"))
+}
 
 fn party_of(text: &str) -> Option<Party> {
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -378,6 +393,19 @@ mod tests {
         answer.handle_speech(6000, &said("Hi, please leave a message after the tone."));
         assert_eq!(party(&answer), Some((Party::Voicemail, 6000)));
         assert_eq!(answer.poll_verdict().map(|v| v.evidence), Some(Evidence::Words));
+    }
+
+    #[test]
+    fn who_talks_on_and_speaks_of_himself_is_a_voicemail() {
+        let mut answer = answered();
+        answer.handle_speech_started(1560, 1500);
+        let SpeechEvent::Final(words) = said("Hi, this is Susan at the office. I will be") else {
+            panic!("said gives final words")
+        };
+        answer.handle_speech(4900, &SpeechEvent::Interim(words));
+        assert_eq!(party(&answer), None);
+        answer.handle_timeout(5400);
+        assert_eq!(party(&answer), Some((Party::Voicemail, 5400)));
     }
 
     #[test]

@@ -541,7 +541,10 @@ impl Call<'_> {
         let now = self.ms(self.shared.clock.now());
         self.answer.handle_speech(now, &event);
         self.tell_party(now);
-        self.pilot.handle(now, Heard::Speech(event));
+        // Words of a phrase that goes on tell who answered; a pilot decides by whole phrases.
+        if !matches!(event, SpeechEvent::Interim(_)) {
+            self.pilot.handle(now, Heard::Speech(event));
+        }
     }
 
     fn tell_pilot(&mut self, now: CallMs, heard: Heard) {

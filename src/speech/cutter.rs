@@ -163,6 +163,14 @@ impl<A: Activity> Cutter<A> {
         piece
     }
 
+    /// What is being collected so far, without ending it; none between pieces.
+    pub fn peek(&self) -> Option<Piece> {
+        self.is_speaking().then(|| Piece {
+            from_ms: self.held_from_ms,
+            samples: self.held.iter().chain(&self.partial).copied().collect(),
+        })
+    }
+
     /// No piece to come begins before this time.
     pub fn settled_until(&self) -> CallMs {
         self.held_from_ms
@@ -174,7 +182,7 @@ impl<A: Activity> Cutter<A> {
     }
 
     /// When the next sample is due.
-    fn now_ms(&self) -> CallMs {
+    pub fn now_ms(&self) -> CallMs {
         self.held_from_ms.saturating_add(milliseconds(self.held.len() + self.partial.len()))
     }
 
@@ -362,6 +370,15 @@ mod tests {
             cutter.push(at, &[value; 160], |p| pieces.push(p));
         }
         assert_eq!(pieces.iter().map(Piece::to_ms).collect::<Vec<_>>(), [26_020]);
+    }
+
+    #[test]
+    fn a_peek_changes_nothing() {
+        let (_, mut cutter) = cut(&[(false, 400), (true, 1000)]);
+        let peeked = cutter.peek().unwrap();
+        assert_eq!((peeked.from_ms, peeked.to_ms()), (160, 1400));
+        assert_eq!(cutter.flush(), Some(peeked));
+        assert_eq!(cutter.peek(), None);
     }
 
     #[test]

@@ -31,6 +31,10 @@ const QUIET_DB: f32 = 11.0;
 /// A vowel may be steady for 200 ms, but sound surrounds it; a short beep must come out of silence.
 const SHORT_MS: u32 = 240;
 
+/// Hummed consonants and closed vowels by themselves are pure, low and short: in an hour of speech
+/// there were 38 of 301 to 518 Hz, none as long as [`SHORT_MS`].
+const SHORT_FROM_HZ: f32 = 600.0;
+
 /// A burst that may be a ring of a single tone must wait as long as that would need to be told.
 const CADENCE_MS: u32 = 1300;
 
@@ -162,6 +166,7 @@ fn is_beep(burst: &Burst) -> bool {
     BEEP_MS.contains(&burst.length_ms())
         && BEEP_HZ.contains(&low)
         && high.is_none_or(|high| BEEP_HZ.contains(&high))
+        && (low >= SHORT_FROM_HZ || burst.length_ms() >= SHORT_MS)
         && burst.tone.dbov() >= FAINTEST_DBOV
 }
 

@@ -169,6 +169,12 @@ fn a_beep_is_one_tone_by_itself() {
             if length == 1500 && hz < 500.0 {
                 continue;
             }
+            // So short and low is speech.
+            if length == 120 && hz < 600.0 {
+                let pieces = [Piece(&[], 500), Piece(&tone, length), Piece(&[], 2000)];
+                assert_eq!(heard(&synthesise(&pieces, -55.0)), []);
+                continue;
+            }
             let pieces = [Piece(&[], 500), Piece(&tone, length), Piece(&[], 2000)];
             let events = heard(&synthesise(&pieces, -55.0));
             let [event] = &events[..] else { panic!("{hz} Hz, {length} ms: {events:?}") };

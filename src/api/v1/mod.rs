@@ -46,11 +46,50 @@ use self::{
     reply::{Refusal, Reply, Vary},
     route::{Access, Found, Route},
 };
-use super::{Api, auth, rate::Client, server::Peer};
+use super::{
+    Api, auth,
+    rate::Client,
+    schema::{self, Operation},
+    server::Peer,
+};
 use crate::{
     config::Secret,
     store::{Authenticated, DidId, StoreError, UserId},
 };
+
+/// What each endpoint takes and answers, for the API's description.
+pub(super) fn operations() -> Vec<Operation> {
+    let of = |route: Route| {
+        let methods = route.allow().split(", ").filter(|m| !matches!(*m, "HEAD" | "OPTIONS"));
+        methods.map(move |method| Operation {
+            method: method.to_ascii_lowercase(),
+            path: route.pattern(),
+            summary: route.description().to_owned(),
+            who: match route.access() {
+                Access::Known => schema::Who::Token,
+                Access::Admin => schema::Who::Admin,
+                Access::Anybody => schema::Who::Anybody,
+            },
+            query: match method {
+                "GET" => route.parameters().to_vec(),
+                _ if route == Route::PhoneNumber => route.parameters().to_vec(),
+                _ => Vec::new(),
+            },
+            fields: match method {
+                "POST" | "PUT" | "PATCH" => route.fields(method == "PATCH"),
+                _ => Vec::new(),
+            },
+            takes_forms: true,
+            success: match method {
+                "DELETE" => (204, "application/json"),
+                "POST" if route.creates() => (201, "application/json"),
+                _ => (200, "application/json"),
+            },
+            error: "application/json",
+        })
+    };
+    Route::ALL.into_iter().flat_map(of).collect()
+}
 
 /// A request that is found, negotiated, and let in.
 struct Call {

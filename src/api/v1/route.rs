@@ -35,7 +35,7 @@ pub(super) enum Access {
 
 impl Route {
     /// The search for numbers comes before the number, whose id it would else be taken for.
-    const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Hello,
         Self::MakeCall,
         Self::SubMenu,
@@ -213,6 +213,35 @@ impl Route {
             | Self::Root
             | Self::User => &[],
         }
+    }
+
+    /// Fields of a body with whether they are required; of a PATCH none is.
+    pub(super) fn fields(self, is_partial: bool) -> Vec<(&'static str, bool)> {
+        let optional = ["callback_url", "email", "is_staff"];
+        let fields: &[&str] = match self {
+            Self::Extension => Self::Extensions.body_fields(),
+            Self::User => Self::Users.body_fields(),
+            Self::DidNumber => &["provider", "phonenumber", "domain", "extension"],
+            Self::SmsCallback => &["id", "attributes"],
+            Self::SmsIncoming => &["id", "from", "to", "body"],
+            other => other.body_fields(),
+        };
+        let required = |name: &str| {
+            let may_be_null = self == Self::DidNumber && matches!(name, "domain" | "extension");
+            !is_partial && !optional.contains(&name) && !may_be_null
+        };
+        fields.iter().map(|name| (*name, required(name))).collect()
+    }
+
+    /// Whether POST makes something.
+    pub(super) fn creates(self) -> bool {
+        matches!(self, Self::SendSms | Self::Extensions | Self::DidNumbers | Self::Users)
+    }
+
+    /// Its path with `{id}` for the id of a row.
+    pub(super) fn pattern(self) -> String {
+        let id = if self.has_id() { "{id}/" } else { "" };
+        format!("{}{id}", self.path())
     }
 
     /// The methods that it answers, in the order in which `Allow` names them.

@@ -3,13 +3,13 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
 
-use super::{Admin, page::Page, problem::Problem, rfc3339};
+use super::{Admin, extract::Query, page::Page, problem::Problem, rfc3339};
 use crate::{
     api::Api,
     policy::Rule,

@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::{
     Json,
     body::to_bytes,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Who, problem::Problem, rfc3339};
+use super::{Who, extract::Path, problem::Problem, rfc3339};
 use crate::{
     api::{Api, CallRequest, is_number},
     calls::gate::Patience,

@@ -8,7 +8,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::sse::{Event, KeepAlive, Sse},
 };
@@ -20,7 +20,7 @@ use tokio::sync::{
     watch,
 };
 
-use super::{Who, problem::Problem};
+use super::{Who, extract::Query, problem::Problem};
 use crate::{
     api::{Api, server::closed},
     calls::live::LiveEvent,

@@ -23,6 +23,7 @@
 mod audit;
 mod calls;
 pub mod events;
+mod extract;
 mod opt_outs;
 mod page;
 mod problem;

@@ -3,13 +3,20 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
 
-use super::{Admin, Who, calls::body, page::Page, problem::Problem, rfc3339};
+use super::{
+    Admin, Who,
+    calls::body,
+    extract::{Path, Query},
+    page::Page,
+    problem::Problem,
+    rfc3339,
+};
 use crate::{
     api::Api,
     policy::{self, number::Called},

@@ -6,13 +6,20 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, Request, State},
+    extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use serde_json::{Value, json};
 
-use super::{Who, calls::body, calls::json_body, problem::Problem, rfc3339};
+use super::{
+    Who,
+    calls::body,
+    calls::json_body,
+    extract::{Path, Query},
+    problem::Problem,
+    rfc3339,
+};
 use crate::{
     api::{Api, is_number, server::Peer},
     carrier::{self, ReceiptError},

@@ -3,13 +3,13 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use serde_json::json;
 
-use super::{Admin, Who, problem::Problem, rfc3339};
+use super::{Admin, Who, extract::Query, problem::Problem, rfc3339};
 use crate::{api::Api, policy};
 
 /// Which calls.

@@ -1,13 +1,9 @@
 //! A number's menu as nodes and edges, for who draws it.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::{Who, problem::Problem, rfc3339};
+use super::{Who, extract::Path, problem::Problem, rfc3339};
 use crate::{
     api::Api,
     crawl::tree::{DeadEnd, Edge, PromptKind},

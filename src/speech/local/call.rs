@@ -28,8 +28,17 @@ pub struct Call {
     state: Mutex<State>,
 }
 
+/// What a worker is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// The audio.
+    pub piece: Piece,
+    /// False if more will be said of it: its words are an interim result.
+    pub is_whole: bool,
+}
+
 struct State {
-    queue: VecDeque<Piece>,
+    queue: VecDeque<Task>,
     /// Samples in `queue`.
     queued: usize,
     /// Where the piece begins that a worker has.
@@ -46,6 +55,8 @@ struct State {
     ended: bool,
     failed: bool,
     context: Context,
+    /// Words were told that no final result has replaced yet.
+    interim: bool,
 }
 
 impl Call {
@@ -64,6 +75,7 @@ impl Call {
             ended: false,
             failed: false,
             context: Context::default(),
+            interim: false,
         };
         (Self { name: name.to_owned(), most_queued, state: Mutex::new(state) }, receiver)
     }
@@ -82,11 +94,14 @@ impl Call {
         let mut state = self.lock();
         for piece in pieces {
             state.queued += piece.samples.len();
-            state.queue.push_back(piece);
+            state.queue.push_back(Task { piece, is_whole: true });
         }
         while state.queued > self.most_queued && state.queue.len() > 1 {
-            let Some(piece) = state.queue.pop_front() else { break };
+            let Some(Task { piece, is_whole }) = state.queue.pop_front() else { break };
             state.queued = state.queued.saturating_sub(piece.samples.len());
+            if !is_whole {
+                continue;
+            }
             tracing::warn!(
                 call = self.name,
                 from_ms = piece.from_ms,
@@ -101,6 +116,18 @@ impl Call {
         state.wants_worker()
     }
 
+    /// Takes the beginning of a piece, to be recognised now if no other waits: who answered shows
+    /// in the first words. True if the call has to join the line.
+    pub fn glance(&self, piece: Piece) -> bool {
+        let mut state = self.lock();
+        if !state.is_idle() {
+            return false;
+        }
+        state.queued += piece.samples.len();
+        state.queue.push_back(Task { piece, is_whole: false });
+        state.wants_worker()
+    }
+
     /// No more audio comes.
     pub fn end_of_audio(&self) {
         let mut state = self.lock();
@@ -111,14 +138,14 @@ impl Call {
 
     /// Takes the next piece for a worker, and what was said just before it; `None` if there is
     /// nothing to do.
-    pub fn begin(&self) -> Option<(Piece, String)> {
+    pub fn begin(&self) -> Option<(Task, String)> {
         let mut state = self.lock();
         if state.events.as_ref().is_none_or(mpsc::Sender::is_closed) {
             state.abandon();
         }
-        let piece = state.queue.pop_front();
-        match &piece {
-            Some(piece) => {
+        let task = state.queue.pop_front();
+        match &task {
+            Some(Task { piece, .. }) => {
                 state.queued = state.queued.saturating_sub(piece.samples.len());
                 state.busy_from = Some(piece.from_ms);
             }
@@ -127,22 +154,32 @@ impl Call {
                 state.deliver();
             }
         }
-        let piece = piece?;
-        let before = state.context.before(&piece).to_owned();
-        Some((piece, before))
+        let task = task?;
+        let before = state.context.before(&task.piece).to_owned();
+        Some((task, before))
     }
 
     /// Takes what a worker made of a piece. True if the call has to join the line again.
-    pub fn end(&self, piece: &Piece, result: Result<Transcript, String>) -> bool {
+    pub fn end(&self, task: &Task, result: Result<Transcript, String>) -> bool {
+        let Task { piece, is_whole } = task;
         let mut state = self.lock();
         state.busy_from = None;
         match result {
-            Ok(transcript) if transcript.words.is_empty() => {}
+            // The whole piece will be tried too, and say so if it fails.
+            Err(_) if !is_whole => {}
+            Ok(transcript) if !is_whole && transcript.words.is_empty() => {}
+            Ok(transcript) if !is_whole => {
+                state.interim = true;
+                state.tell(SpeechEvent::Interim(transcript));
+            }
+            Ok(transcript) if transcript.words.is_empty() => state.take_back(),
             Ok(transcript) => {
+                state.interim = false;
                 state.context.note(&transcript);
                 state.tell(SpeechEvent::Final(transcript));
             }
             Err(message) => {
+                state.take_back();
                 state.tell(SpeechEvent::Failed { message });
                 let (from_ms, to_ms) = (piece.from_ms, piece.to_ms());
                 state.tell(SpeechEvent::Dropped { from_ms, to_ms });
@@ -200,8 +237,15 @@ impl State {
 
     /// Everything before this has been recognised or given up.
     fn heard_until(&self) -> CallMs {
-        let queued = self.queue.front().map(|piece| piece.from_ms);
+        let queued = self.queue.front().map(|task| task.piece.from_ms);
         [self.busy_from, queued, Some(self.settled)].into_iter().flatten().min().unwrap_or(0)
+    }
+
+    /// Nobody has said what was told as an interim result.
+    fn take_back(&mut self) {
+        if std::mem::take(&mut self.interim) {
+            self.tell(SpeechEvent::Interim(Transcript::default()));
+        }
     }
 
     fn tell_progress(&mut self, least: u32) {

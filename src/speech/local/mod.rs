@@ -5,6 +5,7 @@
 
 mod call;
 mod context;
+mod greeting;
 mod place;
 mod pool;
 
@@ -24,6 +25,7 @@ use super::{
 
 use call::Call;
 pub use context::Context;
+use greeting::Greeting;
 use pool::{Line, Pool, Recognise};
 
 /// What phone menus say whoever they belong to. It names no business, department or product: a
@@ -49,6 +51,9 @@ pub struct LocalSettings {
     pub max_queue_seconds: u32,
     /// Calls that may be open at once.
     pub max_calls: usize,
+    /// Recognise the first phrases of a call while they are being said, as interim results: who
+    /// answered is known sooner, at the price of two more passes a call.
+    pub early_words: bool,
 }
 
 impl Default for LocalSettings {
@@ -60,6 +65,7 @@ impl Default for LocalSettings {
             language: Some("en".to_owned()),
             max_queue_seconds: 60,
             max_calls: 200,
+            early_words: false,
         }
     }
 }
@@ -71,6 +77,7 @@ pub struct LocalEngine {
     places: Arc<AtomicUsize>,
     max_calls: usize,
     max_queue_samples: usize,
+    early_words: bool,
 }
 
 impl LocalEngine {
@@ -89,6 +96,7 @@ impl LocalEngine {
             places: Arc::default(),
             max_calls: settings.max_calls,
             max_queue_samples: settings.max_queue_seconds.max(1) as usize * RATE,
+            early_words: settings.early_words,
         })
     }
 }
@@ -98,7 +106,13 @@ impl Engine for LocalEngine {
         let place = Place::take(&self.places, self.max_calls)?;
         let (call, events) = Call::new(call, self.max_queue_samples);
         let (call, line) = (Arc::new(call), Arc::clone(self.pool.line()));
-        let ear = LocalEar { cutter: Cutter::new(Level::new()), call, line, _place: place };
+        let ear = LocalEar {
+            cutter: Cutter::new(Level::new()),
+            greeting: self.early_words.then(Greeting::default),
+            call,
+            line,
+            _place: place,
+        };
         Ok(Listening { ear: Box::new(ear), events })
     }
 }
@@ -131,22 +145,34 @@ pub fn listen(
     let recogniser = Recogniser::new(Arc::clone(model), settings)?;
     let mut cutter = Cutter::new(Level::new());
     let (mut work, mut context) = (Workspace::default(), Context::default());
+    let mut greeting = settings.early_words.then(Greeting::default);
     let mut told = Vec::new();
-    let mut hear = |at_ms: CallMs, piece: Piece| {
-        let transcript = recogniser.words_of_all(&piece, context.before(&piece), &mut work);
-        context.note(&transcript);
-        if !transcript.words.is_empty() {
-            told.push((at_ms, SpeechEvent::Final(transcript)));
+    let mut hear = |at_ms: CallMs, piece: &Piece, is_whole: bool| {
+        let transcript = recogniser.words_of_all(piece, context.before(piece), &mut work);
+        if transcript.words.is_empty() {
+            return;
         }
+        told.push((
+            at_ms,
+            if is_whole {
+                context.note(&transcript);
+                SpeechEvent::Final(transcript)
+            } else {
+                SpeechEvent::Interim(transcript)
+            },
+        ));
     };
     let mut at_ms: CallMs = 0;
     for frame in samples.chunks(FRAME) {
         let end_ms = at_ms.saturating_add((frame.len() / (RATE / 1000)) as u32);
-        cutter.push(at_ms, frame, |piece| hear(end_ms, piece));
+        cutter.push(at_ms, frame, |piece| hear(end_ms, &piece, true));
+        if let Some(piece) = greeting.as_mut().and_then(|greeting| greeting.look(&cutter)) {
+            hear(end_ms, &piece, false);
+        }
         at_ms = end_ms;
     }
     if let Some(piece) = cutter.finish() {
-        hear(at_ms, piece);
+        hear(at_ms, &piece, true);
     }
     Ok(told)
 }
@@ -154,6 +180,8 @@ pub fn listen(
 /// The ear of one call.
 struct LocalEar {
     cutter: Cutter<Level>,
+    /// None if phrases are recognised only when they are over.
+    greeting: Option<Greeting>,
     call: Arc<Call>,
     line: Arc<Line>,
     _place: Place,
@@ -173,6 +201,12 @@ impl Transcriber for LocalEar {
         let mut pieces = Vec::new();
         self.cutter.push(at_ms, samples, |piece| pieces.push(piece));
         self.hand_over(pieces);
+        if let Some(piece) = self.greeting.as_mut().and_then(|greeting| greeting.look(&self.cutter))
+            && self.call.glance(piece)
+            && !self.line.join(Arc::clone(&self.call))
+        {
+            self.call.fail("the recogniser was shut down");
+        }
     }
 
     fn flush(&mut self) {

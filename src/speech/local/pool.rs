@@ -168,8 +168,8 @@ fn serve(line: &Arc<Line>, engine: &dyn Recognise) {
     yield_to_others();
     let mut work = Workspace::default();
     while let Some(call) = line.next() {
-        let Some((piece, before)) = call.begin() else { continue };
-        let attempt = AssertUnwindSafe(|| engine.recognise(&piece, &before, &mut work));
+        let Some((task, before)) = call.begin() else { continue };
+        let attempt = AssertUnwindSafe(|| engine.recognise(&task.piece, &before, &mut work));
         let result = catch_unwind(attempt);
         let result = result.unwrap_or_else(|_| {
             // What a panic left in the working memory is not trusted.
@@ -179,7 +179,7 @@ fn serve(line: &Arc<Line>, engine: &dyn Recognise) {
         if let Err(error) = &result {
             tracing::warn!(call = call.name(), %error, "A piece of speech was not recognised.");
         }
-        if call.end(&piece, result) && !line.join(Arc::clone(&call)) {
+        if call.end(&task, result) && !line.join(Arc::clone(&call)) {
             call.fail("the recogniser was shut down");
         }
         if call.is_left_over() {

@@ -149,6 +149,54 @@ fn a_flush_settles_everything_that_was_pushed() {
 }
 
 #[test]
+fn a_greeting_is_told_while_it_is_being_said_and_taken_back_if_nobody_said_it() {
+    /// Hears a word in pieces that are shorter than this, and nothing in others.
+    struct Hasty;
+
+    impl Recognise for Hasty {
+        fn recognise(
+            &self,
+            piece: &Piece,
+            _: &str,
+            _: &mut Workspace,
+        ) -> Result<Transcript, String> {
+            if piece.to_ms() - piece.from_ms > 2500 {
+                return Ok(Transcript::default());
+            }
+            let (start_ms, end_ms) = (piece.from_ms, piece.to_ms());
+            let word = Word { text: "hello".to_owned(), start_ms, end_ms, confidence: 1.0 };
+            Ok(Transcript { words: vec![word], confidence: 1.0 })
+        }
+    }
+
+    let settings = LocalSettings { workers: 1, early_words: true, ..LocalSettings::default() };
+    let engine = LocalEngine::with(Arc::new(Hasty), &settings).unwrap();
+    let mut call = engine.open("a").unwrap();
+    let frame: [i16; 160] = std::array::from_fn(|n| 3000 - 6000 * (n as i16 % 2));
+    let mut interims = Vec::new();
+    let push = |at: u32, call: &mut Listening| {
+        call.ear.push(at, if at < 5000 { &frame } else { &[0; 160] });
+    };
+    (0..2000).step_by(20).for_each(|at| push(at, &mut call));
+    // What was said so far is told before the phrase is over.
+    while interims.is_empty() {
+        if let SpeechEvent::Interim(words) = call.events.blocking_recv().unwrap() {
+            interims.push(words.words.len());
+        }
+    }
+    (2000..8000).step_by(20).for_each(|at| push(at, &mut call));
+    call.ear.finish();
+    let events = rest(call.events);
+    assert_settled(&events);
+    assert!(finals(&events).is_empty(), "{events:?}");
+    interims.extend(events.iter().filter_map(|event| match event {
+        SpeechEvent::Interim(words) => Some(words.words.len()),
+        _ => None,
+    }));
+    assert_eq!(interims, [1, 0]);
+}
+
+#[test]
 fn a_full_queue_drops_the_oldest_piece_and_says_so() {
     let fake = Arc::new(Fake::closed());
     let engine = engine(Arc::clone(&fake), |settings| {
