@@ -19,7 +19,7 @@ const SHORTEST_MS: u32 = 10_000;
 const FEWEST_FRAMES: usize = 5;
 
 /// Cuts a recording of linear samples at 8 kHz. The pieces are in order and do not overlap; none is
-/// longer than [`LONGEST_MS`].
+/// longer than `LONGEST_MS`.
 pub fn pieces(mut activity: impl Activity, samples: &[i16]) -> Vec<Piece> {
     let active: Vec<bool> = samples.chunks(FRAME).map(|frame| activity.is_active(frame)).collect();
     let mut pieces = Vec::new();
