@@ -35,8 +35,8 @@ const LOOK_SOUND_MS: CallMs = 1000;
 const MAX_LOOKS: u32 = 4;
 
 impl Navigator {
-    /// Presses the next key of a known way as soon as it is plain that its prompt is being read, or
-    /// its option has been heard where it was expected.
+    /// Presses the next key of a known way as soon as its option has been heard where it was
+    /// expected.
     pub(super) fn press_if_heard(&mut self, now: CallMs) {
         let State::Listening(listening) = &mut self.state else { return };
         let Place::Expect { node, route, .. } = &listening.place else { return };
@@ -65,10 +65,9 @@ impl Navigator {
             }
             (Some(_) | None, _) => false,
         };
-        let is_here = option_heard
-            || self.known.is_begun(node, &heard)
-            || self.known.is_shown_by(node, &understood.options);
-        if !is_here {
+        // Not at the mere beginning of a known prompt: a key in the middle of a sentence cuts what is
+        // said there, and the words around the cut are misheard.
+        if !option_heard {
             return;
         }
         let Some(Listening { place: Place::Expect { route, .. }, hearing, .. }) =
