@@ -11,7 +11,7 @@
 //!                       │                               │ new prompt
 //!                       └─ known ──► Expect ◄────────┐  ▼
 //!                             │  ▲                   │ press a known key
-//!   its beginning was heard,  │  └── on the way ─────┤
+//!      its option was heard,  │  └── on the way ─────┤
 //!      or the prompt is over  └────► press ──────────┤
 //!                                                    │ press an unexplored key
 //!         ┌── still unexplored keys from here ◄──┐   ▼
@@ -26,7 +26,7 @@
 //! | Dialled | `Answered`                           | listen; `First` or `Expect` the first prompt |
 //! | First   | a prompt                             | store it; go on from it                     |
 //! | First   | nothing                              | hang up                                     |
-//! | Expect  | its beginning, or the next option    | press the next key at once                  |
+//! | Expect  | the option of the next key           | press it at once                            |
 //! | Expect  | the whole expected prompt            | press the next key                          |
 //! | Expect  | the prompt before again              | the key was ignored: press it once more     |
 //! | Expect  | another known prompt                 | count the wrong turn; go on from there      |
