@@ -8,7 +8,7 @@ use super::{
     password::{Login, MAX_PASSWORD},
 };
 use crate::{
-    config::Secret,
+    config::{Secret, same_bytes},
     store::{Authenticated, Session, Store, StoreError, TokenCheck},
 };
 
@@ -165,12 +165,9 @@ pub(super) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 /// Whether a request shows the session's secret: in a header, or in the field of a form.
 pub(super) fn shows_csrf(headers: &HeaderMap, field: Option<&str>, csrf: &Secret<String>) -> bool {
     let header = headers.get(CSRF_HEADER).map(|value| value.as_bytes());
-    header.or(field.map(str::as_bytes)).is_some_and(|given| same(given, csrf.expose().as_bytes()))
-}
-
-/// Compares in a time that does not tell where the first difference is.
-pub(super) fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+    header
+        .or(field.map(str::as_bytes))
+        .is_some_and(|given| same_bytes(given, csrf.expose().as_bytes()))
 }
 
 /// The header's lines. A repeated header counts as one with a comma, as in the gateway interface of

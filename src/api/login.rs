@@ -17,12 +17,15 @@ use http_body_util::{BodyExt as _, Limited};
 
 use super::{
     Api,
-    auth::{self, SESSION_COOKIE, same},
+    auth::{self, SESSION_COOKIE},
     html::{POLICY, escape, fill},
     password::Login,
     server::Peer,
 };
-use crate::{config::Secret, store::StoreError};
+use crate::{
+    config::{Secret, same_bytes},
+    store::StoreError,
+};
 
 const LOGIN: &str = include_str!("login.html");
 const ADMIN: &str = include_str!("admin.html");
@@ -74,7 +77,7 @@ pub(super) async fn login(State(api): State<Api>, request: Request) -> Response 
     let shown = auth::cookie(&parts.headers, CSRF_COOKIE);
     let given = field("csrfmiddlewaretoken");
     let ours = match (&shown, &given) {
-        (Some(shown), Some(given)) => same(shown.as_bytes(), given.as_bytes()),
+        (Some(shown), Some(given)) => same_bytes(shown.as_bytes(), given.as_bytes()),
         _ => false,
     };
     if !ours {

@@ -15,7 +15,7 @@ use super::{
     webhooks::{self, Webhooks},
 };
 use crate::{
-    config::Secret,
+    config::{Secret, same_bytes},
     http::{Client, IpRanges},
     store::{
         NewIncoming, NewReceipt, NewSms, PurchaseId, PurchaseRow, PurchaseState, SmsId, SmsRow,
@@ -64,15 +64,12 @@ impl Gate {
         let from_there = self.sources.is_empty() || self.sources.contain(peer);
         let knows = match &self.key {
             None => true,
-            Some(wanted) => key.is_some_and(|key| same(key.as_bytes(), wanted.expose().as_bytes())),
+            Some(wanted) => {
+                key.is_some_and(|key| same_bytes(key.as_bytes(), wanted.expose().as_bytes()))
+            }
         };
         from_there && knows
     }
-}
-
-/// Compares in a time that does not tell where the first difference is.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
 }
 
 /// A wish for a number.

@@ -21,6 +21,7 @@ mod tests;
 use std::{fmt, path::Path};
 
 use self::reader::Reader;
+pub(crate) use self::secret::same_bytes;
 pub use self::{
     carrier::{Carrier, CarrierName, FLOWROUTE, Flowroute, Webhooks},
     policy::Policy,

@@ -19,6 +19,12 @@ impl<T> Secret<T> {
     }
 }
 
+/// Compares in a time that does not tell where the first difference is: for what somebody sends to
+/// prove that he knows a secret.
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+}
+
 /// What is shown in place of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
 
