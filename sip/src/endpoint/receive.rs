@@ -63,14 +63,34 @@ impl Endpoint {
             return;
         }
         let flow = Flow::udp(source);
-        let read = Message::parse(datagram)
-            .and_then(|message| message.check().map(|()| message))
-            .and_then(|message| Inbound::read(&message, flow));
-        match read {
+        let checked =
+            Message::parse(datagram).and_then(|message| message.check().map(|()| message));
+        if let Ok(message) = &checked
+            && message.is_request()
+        {
+            if is_scanner(message) {
+                self.core.statistics.scanners += 1;
+                return;
+            }
+            if message.method() == Some(Method::Register) && self.on_register(now, flow, message) {
+                return;
+            }
+        }
+        match checked.and_then(|message| Inbound::read(&message, flow)) {
             Ok(message) if message.is_request() => self.on_request(now, message),
             Ok(message) => self.on_response(now, &message),
             Err(error) => self.on_malformed(now, flow, datagram, error),
         }
+    }
+
+    /// Has the reception answer a REGISTER; false if it is not for it.
+    fn on_register(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> bool {
+        let Some(reception) = &mut self.reception else { return false };
+        let us = (self.secret, self.core.config.user_agent.as_str());
+        let Some(answer) = reception.register(now, flow, message, us) else { return false };
+        self.core.statistics.registers += 1;
+        self.core.transmit(answer);
+        true
     }
 
     fn on_malformed(&mut self, now: Instant, flow: Flow, datagram: &[u8], error: ParseError) {
@@ -151,10 +171,6 @@ impl Endpoint {
     }
 
     fn on_request(&mut self, now: Instant, request: Inbound) {
-        if is_scanner(&request) {
-            self.core.statistics.scanners += 1;
-            return;
-        }
         let is_ack = request.method == Method::Ack;
         let key_method = if is_ack { Method::Invite } else { request.method };
         let key = request.server_key(key_method);
@@ -285,7 +301,16 @@ impl Endpoint {
         }
     }
 
-    fn on_invite(&mut self, now: Instant, key: String, request: Inbound) {
+    fn on_invite(&mut self, now: Instant, key: String, mut request: Inbound) {
+        if let Some(reception) = &mut self.reception {
+            match reception.admit(now, &request) {
+                Ok(sender) => request.sender = sender,
+                Err(refusal) => {
+                    self.refuse(&request, refusal);
+                    return;
+                }
+            }
+        }
         let id = CallId(self.fresh_id());
         let Ok(transaction) = self.open(now, key, &request, User::Served(id)) else { return };
         // At once rather than after 200 ms (§17.2.1): the user may be asked over a network.
@@ -333,8 +358,7 @@ fn refusal(request: &Inbound) -> Option<Reply> {
 }
 
 /// True if the request says that it comes from a scanner. Who hides that is met by other means.
-fn is_scanner(request: &Inbound) -> bool {
-    let message = request.message();
+fn is_scanner(message: &Message<'_>) -> bool {
     let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
     SCANNERS
         .iter()

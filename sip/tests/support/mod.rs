@@ -12,7 +12,7 @@ use std::{
 
 use phoneai_clock::Clock;
 use phoneai_sip::{
-    endpoint::{CallEvent, Ended, Endpoint, EndpointConfig, Event, Inbound},
+    endpoint::{CallEvent, Ended, Endpoint, EndpointConfig, Event, Inbound, Reception},
     session::{CallId, OutgoingCall},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -116,6 +116,11 @@ impl Net {
         let endpoint = Endpoint::new(config, self.rng.random());
         self.hosts.push((address(host), endpoint));
         self.at(host)
+    }
+
+    pub fn add_reception(&mut self, host: u8, config: EndpointConfig, reception: Reception) {
+        let endpoint = Endpoint::new(config, self.rng.random()).with_reception(reception);
+        self.hosts.push((address(host), endpoint));
     }
 
     pub fn at(&mut self, host: u8) -> &mut Endpoint {
