@@ -148,6 +148,7 @@ mod tests {
             expires_s: 600,
             tech_prefix: String::new(),
             caller_id: String::new(),
+            sources: Default::default(),
         }
     }
 

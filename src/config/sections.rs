@@ -13,6 +13,7 @@ use super::{
     setting::{HostPort, Setting, words},
 };
 use crate::{
+    http::IpRanges,
     policy::money::Money,
     speech::{local::DEFAULT_HINT, model::SOURCES},
 };
@@ -67,11 +68,20 @@ pub struct Sip {
     /// The address that peers are told to send to, where it differs from the one we listen on:
     /// the public address in front of a NAT.
     pub advertise: Option<IpAddr>,
+    /// A place of its own for the carrier; `None` if it shares `listen` with the phones.
+    pub trunk_listen: Option<SocketAddr>,
+    /// Calls at a time.
+    pub max_calls: u32,
 }
 
 impl Default for Sip {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 5060)), advertise: None }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 5060)),
+            advertise: None,
+            trunk_listen: None,
+            max_calls: 10_000,
+        }
     }
 }
 
@@ -81,7 +91,16 @@ impl Sip {
         let sip = Self {
             listen: s.read("listen", default.listen),
             advertise: s.read("advertise", default.advertise),
+            trunk_listen: s.read("trunk_listen", default.trunk_listen),
+            max_calls: s.read_in("max_calls", default.max_calls, 1..=100_000),
         };
+        if sip.trunk_listen.is_some_and(|trunk| trunk.is_ipv4() != sip.listen.is_ipv4()) {
+            s.wrong(
+                "trunk_listen",
+                "and sip.listen are of different IP versions",
+                "use IPv4 for both or IPv6 for both",
+            );
+        }
         if let Some(ip) = sip.advertise {
             if ip.is_unspecified() {
                 s.wrong(
@@ -120,6 +139,8 @@ pub struct Trunk {
     pub tech_prefix: String,
     /// The number that we call from; empty to use `username`.
     pub caller_id: String,
+    /// From where its calls come in, besides `address`.
+    pub sources: IpRanges,
 }
 
 impl Trunk {
@@ -136,6 +157,7 @@ impl Trunk {
             expires_s: Self::DEFAULT_EXPIRES_S,
             tech_prefix: String::new(),
             caller_id: String::new(),
+            sources: IpRanges::default(),
         }
     }
 
@@ -148,6 +170,7 @@ impl Trunk {
         let expires_s = s.read_in("expires_s", Self::DEFAULT_EXPIRES_S, 60..=86_400);
         let tech_prefix: String = s.read("tech_prefix", String::new());
         let caller_id: String = s.read("caller_id", String::new());
+        let sources = s.read("sources", IpRanges::default());
 
         if register && username.is_empty() {
             s.wrong(
@@ -198,6 +221,7 @@ impl Trunk {
                 ("username", !username.is_empty()),
                 ("register", register),
                 ("tech_prefix", !tech_prefix.is_empty()),
+                ("sources", !sources.is_empty()),
             ] {
                 if set {
                     s.wrong(
@@ -218,6 +242,7 @@ impl Trunk {
             expires_s,
             tech_prefix,
             caller_id,
+            sources,
         })
     }
 }

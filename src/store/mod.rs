@@ -39,6 +39,7 @@ mod opt_outs;
 mod purchases;
 mod queue;
 mod read;
+mod registrations;
 mod sms;
 mod tokens;
 mod tree;
@@ -84,6 +85,7 @@ pub use self::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
     read::{KeyRow, MenuRow, MenuText, NumberOfMenu, NumberRow, ScanFilter, ScanRow, ScanTree},
+    registrations::{AccountsMark, SealedAccount, StoredBinding},
     sms::{
         IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
         TakenIncoming,
