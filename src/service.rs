@@ -188,8 +188,9 @@ pub async fn start(
     };
     let lines = config.trunk.clone().map(|trunk| {
         let settings = line_settings(&config, trunk);
-        let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
-        Lines::new(settings, sip, media, engine, store, gate.clone(), recordings, live, clock)
+        let endpoints = [sip.clone(), phones.clone()];
+        let (store, live) = (store.clone(), live.clone());
+        Lines::new(settings, endpoints, media, engine, store, gate.clone(), recordings, live, clock)
     });
     let (registration, readiness) = match &config.trunk {
         Some(trunk) if trunk.register => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use phoneai::{
-    calls::agreement::Agreement,
+    calls::{agreement::Agreement, live::What},
     config::{Config, Secret, Trunk},
     service::{self, Running},
     speech::scripted::Scripted,
@@ -248,5 +248,48 @@ async fn a_registration_outlives_the_service_and_another_password_ends_it() {
     let (_, state) = register(&phone, service.sip_addr(), "secret").await;
     assert!(matches!(state, RegistrationState::Refused { .. }), "{state:?}");
     drop((registration, again));
+    within(service.shutdown()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_phone_is_called_by_its_extension_and_one_that_is_not_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let service = service_with_phone(data.path()).await;
+    let (phone, mut inlets) = phone();
+    let _registration = register_soon(&phone, service.sip_addr(), "secret").await;
+    let token = service.store().create_token("test", false).await.unwrap();
+    let url = format!("http://{}/api/v2/calls", service.api_addr());
+    let authorization = format!("Token {token}");
+    let call = |number: &'static str| {
+        let (url, authorization) = (url.clone(), authorization.clone());
+        within(async move {
+            let asked = tokio::task::spawn_blocking(move || {
+                let body = serde_json::json!({ "number": number });
+                let answer =
+                    ureq::post(&url).header("Authorization", &authorization).send_json(body);
+                answer.expect("a call").body_mut().read_json::<serde_json::Value>().expect("JSON")
+            });
+            asked.await.unwrap()["id"].as_str().unwrap().to_owned()
+        })
+    };
+    call("sip:1001@localhost").await;
+    let incoming = within(inlets.incoming.recv()).await.expect("a call");
+    assert_eq!(incoming.request.from.user.as_deref(), Some("phoneai"));
+    incoming.call.reject(486, Vec::new()).await.unwrap();
+
+    let mut live = service.live().watch();
+    let id = call("sip:1002@localhost").await;
+    let ended = within(async {
+        loop {
+            let event = live.recv().await.unwrap();
+            if let What::Ended { reason, .. } = event.what
+                && event.call.to_string() == id
+            {
+                return reason;
+            }
+        }
+    })
+    .await;
+    assert_eq!(ended, "extension 1002 has no phone that is registered");
     within(service.shutdown()).await;
 }

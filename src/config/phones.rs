@@ -10,11 +10,12 @@ use super::{
 /// The digest algorithms that phones are offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Digests {
-    /// SHA-256, then MD5 for phones that know no other.
+    /// SHA-256, then MD5 for phones that know no other (RFC 8760 §2.3).
     Sha256AndMd5,
     /// SHA-256 alone.
     Sha256,
-    /// MD5 alone, for phones that stumble over a choice.
+    /// MD5 alone. There are phones that give up when they are offered what they do not know:
+    /// baresip 1.0 and SIPp 3.6 among them.
     Md5,
 }
 
@@ -41,7 +42,7 @@ impl Default for Extensions {
     fn default() -> Self {
         Self {
             realm: "phoneai".to_owned(),
-            digests: Digests::Sha256AndMd5,
+            digests: Digests::Md5,
             min_expires_s: 60,
             max_expires_s: 3_600,
             max_phones: 5,

@@ -30,7 +30,7 @@ use crate::{
 const COMMANDS: usize = 256;
 
 /// Calls that came in and wait for somebody to take them; more are refused with 503.
-const INCOMING: usize = 64;
+const INCOMING: usize = 1024;
 
 /// Requests that wait to be answered by the user; more are refused with 503.
 const REQUESTS: usize = 256;

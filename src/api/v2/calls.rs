@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Who, extract::Path, problem::Problem, rfc3339};
 use crate::{
     api::{Api, CallRequest, is_number},
-    calls::gate::Patience,
+    calls::{gate::Patience, trunk},
     policy::{Purpose, Refusal, Request, Rule},
 };
 
@@ -41,7 +41,8 @@ pub(super) async fn dial(
     for (name, number) in
         [("number", Some(&wanted.number)), ("caller_id", wanted.caller_id.as_ref())]
     {
-        if number.is_some_and(|number| !is_number(number)) {
+        let is_phone = |text: &str| name == "number" && trunk::extension(text).is_some();
+        if number.is_some_and(|number| !is_number(number) && !is_phone(number)) {
             let detail = format!("{name} must be a + or none, and 1 to 15 digits, without blanks");
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
