@@ -68,7 +68,9 @@ pub(super) enum Command {
 }
 
 /// What is to be done with the reception, if there is one.
-pub(super) struct ReceptionWork(pub(super) Box<dyn FnOnce(Instant, Option<&mut Reception>) + Send>);
+pub(super) struct ReceptionWork(pub(super) Box<Work>);
+
+type Work = dyn FnOnce(Instant, Option<&mut Reception>) + Send;
 
 impl std::fmt::Debug for ReceptionWork {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
