@@ -15,6 +15,7 @@ use phoneai_media::{
 };
 use phoneai_sip::{
     endpoint::{Endpoint, EndpointConfig, Reception},
+    guard::GuardConfig,
     registrar::Binding,
     registration::{RegistrationConfig, RegistrationState},
     transport::udp::{self, BindError},
@@ -357,7 +358,14 @@ async fn signalling(
             max_transactions: max_calls.saturating_mul(TRANSACTIONS_PER_CALL),
             ..EndpointConfig::new(advertised(config, address))
         };
-        let endpoint = Endpoint::new(endpoint_config, random.random()).with_reception(reception);
+        let guard = GuardConfig {
+            stranger_rate: config.sip.stranger_rate,
+            ban: Duration::from_secs(config.sip.ban_seconds.into()),
+            ..GuardConfig::default()
+        };
+        let endpoint = Endpoint::new(endpoint_config, random.random())
+            .with_reception(reception)
+            .with_guard(clock.now(), guard);
         udp::spawn(socket, endpoint, clock)
     };
     let (phones, inlets) = start(socket, reception).map_err(StartError::SipSocket)?;

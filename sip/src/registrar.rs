@@ -163,7 +163,30 @@ impl Registrar {
         request: &Message<'_>,
         secret: impl FnOnce(&str) -> Option<Ha1>,
     ) -> Response {
-        match self.register(now, source, request, secret) {
+        self.handle_judged(now, source, request, secret).0
+    }
+
+    /// As [`Registrar::handle`], and what the credentials were worth, if they were looked at: for
+    /// whoever counts wrong passwords.
+    pub fn handle_judged(
+        &mut self,
+        now: Instant,
+        source: Flow,
+        request: &Message<'_>,
+        secret: impl FnOnce(&str) -> Option<Ha1>,
+    ) -> (Response, Option<Verdict>) {
+        let mut judged = None;
+        let done = self.register(now, source, request, (secret, &mut judged));
+        (self.response(now, request, done), judged)
+    }
+
+    fn response(
+        &self,
+        now: Instant,
+        request: &Message<'_>,
+        done: Result<Vec<Binding>, Failure>,
+    ) -> Response {
+        match done {
             Ok(bindings) => {
                 let mut response = Response::to(request, StatusCode::OK);
                 // RFC 3327 §5.3, RFC 5626 §6: what was understood is told.
@@ -202,6 +225,11 @@ impl Registrar {
         found
             .sort_by_key(|b| (std::cmp::Reverse(b.q_thousandths), std::cmp::Reverse(b.expires_at)));
         found
+    }
+
+    /// Where phones are that are registered.
+    pub fn sources(&self) -> impl Iterator<Item = Flow> {
+        self.records.values().flat_map(|record| &record.bindings).map(|binding| binding.source)
     }
 
     /// Addresses of record with bindings, ended ones included until the next time-out.
@@ -305,7 +333,7 @@ impl Registrar {
         now: Instant,
         source: Flow,
         request: &Message<'_>,
-        secret: impl FnOnce(&str) -> Option<Ha1>,
+        (secret, judged): (impl FnOnce(&str) -> Option<Ha1>, &mut Option<Verdict>),
     ) -> Result<Vec<Binding>, Failure> {
         let bad = |_| Failure::from(StatusCode::BAD_REQUEST);
         let Start::Request { method, uri } = request.start() else {
@@ -319,7 +347,7 @@ impl Registrar {
             return Err(StatusCode::NOT_FOUND.into());
         }
         require(request)?;
-        let username = self.authenticate(now, source, request, uri, secret)?;
+        let username = self.authenticate(now, source, request, uri, (secret, judged))?;
         let to = request.to().map_err(bad)?;
         // RFC 3261 §10.3 step 4: who may change whose bindings. Here: everyone their own.
         let (Scheme::Sip | Scheme::Sips, Some(user), Some(host)) =
@@ -342,13 +370,15 @@ impl Registrar {
         source: Flow,
         request: &Message<'_>,
         uri: &[u8],
-        secret: impl FnOnce(&str) -> Option<Ha1>,
+        (secret, judged): (impl FnOnce(&str) -> Option<Ha1>, &mut Option<Verdict>),
     ) -> Result<String, Failure> {
         let body = request.body();
         let address = source.peer.ip();
         let claim = Claim { source: address, method: Method::Register, uri, body };
         let values = request.authorization().filter_map(Result::ok);
-        let stale = match self.digest.verify(now, &claim, values, secret) {
+        let verdict = self.digest.verify(now, &claim, values, secret);
+        *judged = Some(verdict.clone());
+        let stale = match verdict {
             Verdict::Accepted { username } => return Ok(username),
             Verdict::Stale => true,
             Verdict::Refused(_) => false,

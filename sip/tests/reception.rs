@@ -10,6 +10,7 @@ use std::time::Duration;
 use phoneai_sip::{
     auth::{Credentials, DigestClient, DigestServer, Ha1, Password},
     endpoint::{EndpointConfig, Event, Inbound, Reception, Sender},
+    guard::GuardConfig,
     message::{HeaderName, Message, Method, Request},
     registrar::{Registrar, RegistrarConfig},
     registration::{RegistrationConfig, RegistrationState},
@@ -236,4 +237,92 @@ fn a_phone_behind_a_nat_is_asked_for_its_options_where_it_really_is() {
     let heard: Vec<String> = net.outside.iter().map(Sent::line).collect();
     assert_eq!(heard, vec!["OPTIONS sip:1001@10.0.0.5:5070 SIP/2.0"; 2]);
     assert!(net.outside.iter().all(|sent| sent.to == address(8)));
+}
+
+/// A net as [`net`] gives, whose switch has a guard.
+fn guarded() -> Net {
+    let mut net = net();
+    net.guard(2, GuardConfig { max_failures: 3, ..GuardConfig::default() });
+    net
+}
+
+/// Answers a challenge with a password; the status of what comes back, `None` for silence.
+fn try_password(net: &mut Net, host: u8, password: &str, attempt: usize) -> Option<u16> {
+    let mut register = request(Method::Register, host, "1001");
+    let via = format!("SIP/2.0/UDP {};branch=z9hG4bKx{attempt};rport", address(host));
+    register.headers_mut().set(HeaderName::Via, via);
+    register.headers_mut().set(HeaderName::CallId, format!("attempt-{attempt}"));
+    let challenge = ask(net, host, &register);
+    let challenge = challenge.first()?;
+    let mut client = DigestClient::new(credentials("1001", password));
+    let message = Message::parse(&challenge.bytes).unwrap();
+    client.answer(&mut register, &message, "beef").unwrap();
+    status(&ask(net, host, &register))
+}
+
+#[test]
+fn who_guesses_passwords_is_met_with_silence_and_the_phone_elsewhere_is_not() {
+    let mut net = guarded();
+    let told: Vec<Option<u16>> = (0..4).map(|n| try_password(&mut net, 8, "guess", n)).collect();
+    assert_eq!(told, [Some(401), Some(401), Some(401), None]);
+    assert_eq!(net.at(2).statistics().guard.bans, 1);
+    assert_eq!(try_password(&mut net, 7, "secret", 10), Some(200));
+    net.run(Duration::from_secs(300));
+    assert_eq!(try_password(&mut net, 8, "secret", 11), Some(200), "bans end");
+}
+
+#[test]
+fn a_spoofer_cannot_have_a_phone_banned() {
+    let mut net = guarded();
+    // He does not see the challenges: what he answers is a nonce that he made up.
+    let mut register = request(Method::Register, 8, "1001");
+    let made_up = "Digest realm=\"phones.example.net\", nonce=\"0123456789abcdef\", \
+                   username=\"1001\", uri=\"sip:192.0.2.2:5060\", response=\"0\", algorithm=MD5, \
+                   qop=auth, nc=00000001, cnonce=\"x\"";
+    register.headers_mut().push(HeaderName::Authorization, made_up);
+    for _ in 0..50 {
+        ask(&mut net, 8, &register);
+    }
+    assert_eq!(net.at(2).statistics().guard.bans, 0);
+    assert_eq!(try_password(&mut net, 8, "secret", 1), Some(200));
+}
+
+/// T7 of the field reports: before a proof, what goes out is no more than what came in, but for an
+/// allowance that is spent at once.
+#[test]
+fn a_flood_of_small_requests_in_anothers_name_gains_nothing() {
+    let mut net = guarded();
+    let victim = address(8);
+    let (mut received, mut sent) = (0, 0);
+    for n in 0..20_000 {
+        let text = format!(
+            "REGISTER sip:x SIP/2.0\r\nv:SIP/2.0/UDP 192.0.2.8;branch=z9hG4bK{n}\r\nf:<sip:a@x>;tag=1\
+             \r\nt:<sip:a@x>\r\ni:{n}\r\nCSeq:1 REGISTER\r\n\r\n"
+        );
+        received += text.len();
+        let now = net.now;
+        net.at(2).handle_datagram(now, victim, text.as_bytes());
+        while let Some(transmit) = net.at(2).poll_transmit() {
+            sent += transmit.payload.len();
+        }
+        net.run(Duration::from_millis(1));
+    }
+    assert!(sent < received / 10, "{sent} bytes for {received}");
+}
+
+#[test]
+fn the_trunk_is_not_the_guards_business() {
+    let mut net = guarded();
+    for n in 0..1_000 {
+        let now = net.now;
+        net.at(2).handle_datagram(now, address(9), format!("rubbish {n}").as_bytes());
+    }
+    let statistics = net.at(2).statistics();
+    assert_eq!((statistics.guard.too_fast, statistics.malformed), (0, 1_000));
+    for n in 0..1_000 {
+        let now = net.now;
+        net.at(2).handle_datagram(now, address(8), format!("rubbish {n}").as_bytes());
+    }
+    let statistics = net.at(2).statistics();
+    assert_eq!((statistics.guard.too_fast, statistics.malformed), (850, 1_150));
 }

@@ -72,6 +72,10 @@ pub struct Sip {
     pub trunk_listen: Option<SocketAddr>,
     /// Calls at a time.
     pub max_calls: u32,
+    /// Datagrams a second of an address that has proven nothing.
+    pub stranger_rate: u32,
+    /// How long an address is not heard that guessed passwords, in seconds.
+    pub ban_seconds: u32,
 }
 
 impl Default for Sip {
@@ -81,6 +85,8 @@ impl Default for Sip {
             advertise: None,
             trunk_listen: None,
             max_calls: 10_000,
+            stranger_rate: 50,
+            ban_seconds: 300,
         }
     }
 }
@@ -93,6 +99,8 @@ impl Sip {
             advertise: s.read("advertise", default.advertise),
             trunk_listen: s.read("trunk_listen", default.trunk_listen),
             max_calls: s.read_in("max_calls", default.max_calls, 1..=100_000),
+            stranger_rate: s.read_in("stranger_rate", default.stranger_rate, 1..=100_000),
+            ban_seconds: s.read_in("ban_seconds", default.ban_seconds, 1..=86_400),
         };
         if sip.trunk_listen.is_some_and(|trunk| trunk.is_ipv4() != sip.listen.is_ipv4()) {
             s.wrong(

@@ -30,6 +30,7 @@ use self::{
     core::{Core, Reply},
 };
 use crate::{
+    guard::{Guard, GuardConfig, GuardStatistics},
     message::Method,
     registrar::Binding,
     registration::{Registration, RegistrationConfig, RegistrationId, RegistrationState},
@@ -100,6 +101,8 @@ pub struct Statistics {
     pub refused_by_limit: u64,
     /// Events that were dropped because the user was too slow.
     pub events_dropped: u64,
+    /// What the guard kept away.
+    pub guard: GuardStatistics,
 }
 
 /// Who waits for a timer.
@@ -124,6 +127,7 @@ pub struct Endpoint {
     secret: u64,
     log: receive::LogGate,
     reception: Option<Reception>,
+    guard: Option<Guard>,
 }
 
 impl Endpoint {
@@ -145,6 +149,7 @@ impl Endpoint {
             secret,
             log: receive::LogGate::default(),
             reception: None,
+            guard: None,
         }
     }
 
@@ -153,6 +158,17 @@ impl Endpoint {
     #[must_use]
     pub fn with_reception(self, reception: Reception) -> Self {
         Self { reception: Some(reception), ..self }
+    }
+
+    /// The same with a guard, who knows the phones that are registered already. Peers that the
+    /// reception trusts are not its business.
+    #[must_use]
+    pub fn with_guard(self, now: Instant, config: GuardConfig) -> Self {
+        let mut guard = Guard::new(now, config);
+        for source in self.reception.iter().flat_map(Reception::sources) {
+            guard.on_proof(now, source.peer.ip());
+        }
+        Self { guard: Some(guard), ..self }
     }
 
     /// Its reception, if it has one.
@@ -396,7 +412,8 @@ impl Endpoint {
 
     /// What was counted.
     pub fn statistics(&self) -> Statistics {
-        self.core.statistics
+        let guard = self.guard.as_ref().map(Guard::statistics).unwrap_or_default();
+        Statistics { guard, ..self.core.statistics }
     }
 
     /// What it was made with.

@@ -138,16 +138,16 @@ impl Reception {
         source: Flow,
         request: &Message<'_>,
         (secret, server): (u64, &str),
-    ) -> Option<Transmit> {
+    ) -> Option<(Transmit, Option<Verdict>)> {
         let Phones { registrar, accounts, answers } = self.phones.as_mut()?;
         let via = request.top_via().ok()?;
         let back = reply_flow(source, via.port, via.rport().is_some());
         let key = transaction(secret, source, request);
         if let Some(bytes) = answers.find(now, key) {
-            return Some(Transmit::new(back, bytes));
+            return Some((Transmit::new(back, bytes), None));
         }
-        let mut response =
-            registrar.handle(now, source, request, |user| accounts.get(user).cloned());
+        let (mut response, verdict) =
+            registrar.handle_judged(now, source, request, |user| accounts.get(user).cloned());
         let vias = vias_for_response(request, source.peer);
         response.headers_mut().replace(HeaderName::Via, vias);
         let is_challenge = response.headers().find(HeaderName::WwwAuthenticate).is_some();
@@ -160,33 +160,35 @@ impl Reception {
         if !is_challenge {
             answers.keep(now, key, bytes.clone());
         }
-        Some(Transmit::new(back, bytes))
+        Some((Transmit::new(back, bytes), verdict))
     }
 
-    /// Says who sends a request that begins something.
-    ///
-    /// # Errors
-    /// The challenge or the refusal that it gets.
-    pub(super) fn admit(&mut self, now: Instant, request: &Inbound) -> Result<Sender, Reply> {
+    /// Says who sends a request that begins something, or the challenge or the refusal that it gets;
+    /// and what its credentials were worth, if they were looked at.
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        request: &Inbound,
+    ) -> (Result<Sender, Reply>, Option<Verdict>) {
         let ip = request.flow.peer.ip();
         if self.trusts(ip) {
-            return Ok(Sender::Trusted);
+            return (Ok(Sender::Trusted), None);
         }
-        let Some(phones) = &mut self.phones else { return Err(Reply::status(403)) };
+        let Some(phones) = &mut self.phones else { return (Err(Reply::status(403)), None) };
         let message = request.message();
         let uri = request.request_uri().as_bytes();
         let claim = Claim { source: ip, method: request.method, uri, body: message.body() };
         let values = message.proxy_authorization().filter_map(Result::ok);
         let accounts = &phones.accounts;
         let digest = phones.registrar.digest_mut();
-        let stale = match digest.verify(now, &claim, values, |user| accounts.get(user).cloned()) {
-            // Who has an account speaks for himself only.
-            Verdict::Accepted { username }
-                if request.from.user.as_deref() != Some(username.as_str()) =>
-            {
-                return Err(Reply::status(403));
+        let verdict = digest.verify(now, &claim, values, |user| accounts.get(user).cloned());
+        let stale = match &verdict {
+            Verdict::Accepted { username } => {
+                // Who has an account speaks for himself only.
+                let himself = request.from.user.as_deref() == Some(username.as_str());
+                let account = || Sender::Account(username.clone());
+                return (himself.then(account).ok_or(Reply::status(403)), Some(verdict));
             }
-            Verdict::Accepted { username } => return Ok(Sender::Account(username)),
             Verdict::Stale => true,
             Verdict::Refused(refusal) => {
                 tracing::debug!(peer = %request.flow.peer, %refusal, "Challenged.");
@@ -195,7 +197,13 @@ impl Reception {
         };
         let lines = digest.challenge(now, ip, stale);
         let headers = lines.into_iter().map(|line| Header::new("Proxy-Authenticate", line));
-        Err(Reply { headers: headers.collect(), ..Reply::status(407) })
+        let challenge = Reply { headers: headers.collect(), ..Reply::status(407) };
+        (Err(challenge), Some(verdict))
+    }
+
+    /// Where phones are that are registered.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Flow> {
+        self.phones.iter().flat_map(|phones| phones.registrar.sources())
     }
 }
 
