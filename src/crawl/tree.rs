@@ -35,7 +35,9 @@ impl std::fmt::Display for Keys {
 }
 
 /// What kind of thing a prompt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptKind {
     /// Offers options by key.
@@ -124,7 +126,9 @@ pub enum Edge {
 }
 
 /// Why a key leads nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadEnd {
     /// The line hung up without a word.
