@@ -43,6 +43,7 @@ mod sms;
 mod tokens;
 mod tree;
 mod users;
+mod variants;
 mod vault;
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{Who, extract::Path, problem::Problem, rfc3339};
 use crate::{
     api::Api,
-    crawl::tree::{DeadEnd, Edge, PromptKind},
+    crawl::tree::{DeadEnd, Edge, PromptKind, Standing, Variant, confidence},
     speech::Transcript,
-    store::{KeyRow, MenuRow, MenuText, ScanRow},
+    store::{KeyRow, MenuRow, MenuText, ScanRow, Time},
 };
 
 /// A number and its newest scan that heard something.
@@ -64,6 +64,36 @@ pub struct NodeView {
     pub end_ms: u32,
     /// Whether it is known of each of its keys where it leads.
     pub completed: bool,
+    /// How sure the recogniser was of its words, 0 to 1; `null` without words.
+    #[serde(default)]
+    pub confidence: Option<f32>,
+    /// How often it was heard.
+    #[serde(default)]
+    pub hearings: u32,
+    /// When it was heard first, RFC 3339.
+    #[serde(default)]
+    pub first_heard: Option<String>,
+    /// When it was heard last, RFC 3339.
+    #[serde(default)]
+    pub last_heard: Option<String>,
+    /// What else was heard in its place.
+    #[serde(default)]
+    pub variants: Vec<VariantView>,
+}
+
+/// Another wording that was heard in a prompt's place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VariantView {
+    /// What it has to do with the prompt.
+    pub standing: Standing,
+    /// What kind of prompt it is.
+    pub kind: PromptKind,
+    /// What was said.
+    pub text: String,
+    /// When it was heard first, RFC 3339.
+    pub first_heard: Option<String>,
+    /// When it was heard last, RFC 3339.
+    pub last_heard: Option<String>,
 }
 
 /// A key of a prompt and where it leads.
@@ -163,6 +193,24 @@ fn node(menu: &MenuRow) -> NodeView {
         start_ms: menu.start_ms,
         end_ms: menu.end_ms,
         completed: menu.completed,
+        confidence: match &menu.text {
+            MenuText::Heard(transcripts) => confidence(transcripts),
+            MenuText::Old { .. } => None,
+        },
+        hearings: menu.hearings,
+        first_heard: menu.first_heard.and_then(rfc3339),
+        last_heard: menu.last_heard.and_then(rfc3339),
+        variants: menu.variants.iter().map(variant).collect(),
+    }
+}
+
+fn variant(variant: &Variant) -> VariantView {
+    VariantView {
+        standing: variant.standing,
+        kind: variant.kind,
+        text: variant.text(),
+        first_heard: variant.first_heard.map(Time).and_then(rfc3339),
+        last_heard: variant.last_heard.map(Time).and_then(rfc3339),
     }
 }
 
