@@ -74,6 +74,8 @@ impl Walk {
     /// [`NoWay`] if the tree has no such menu, or no keys that lead there.
     pub fn new(tree: &Tree, target: NodeNo, limits: Limits) -> Result<Self, NoWay> {
         let node = tree.node(target).ok_or(NoWay)?;
+        // Nothing else is looked for on the way.
+        let limits = Limits { confirm_below: 0.0, unannounced: Vec::new(), ..limits };
         let last = way(tree, target).ok_or(NoWay)?.pop();
         let known = match &last {
             Some(step) => only_towards(tree, step),
@@ -277,6 +279,8 @@ mod tests {
             options: understood.options,
             audio_file: None,
             edges: BTreeMap::new(),
+            checks: 0,
+            variants: Vec::new(),
         })
     }
 

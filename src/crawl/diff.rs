@@ -353,6 +353,8 @@ mod tests {
             options: understood.options,
             audio_file: None,
             edges: BTreeMap::new(),
+            checks: 0,
+            variants: Vec::new(),
         })
     }
 

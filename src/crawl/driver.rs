@@ -61,7 +61,7 @@ impl Pilot for Crawler {
         Some(match self.navigator.poll_action()? {
             Action::PromptBegan { at } => Act::BeginPrompt { at },
             Action::PromptOver(prompt) => {
-                let node = prompt.node.filter(|_| prompt.new);
+                let node = prompt.node.filter(|_| prompt.kept);
                 self.more.push_back(Act::Tell(understood(prompt)));
                 Act::EndPrompt { node }
             }
@@ -150,6 +150,7 @@ pub(crate) fn in_words(reason: EndReason) -> &'static str {
         EndReason::LineHungUp => "the line hung up",
         EndReason::MovedOn => "the menu went on without a key",
         EndReason::WrongTurn => "something else was heard than expected",
+        EndReason::OtherWording => "the menu was read in another wording, without the way",
         EndReason::CallTooLong => "the call took too long",
         EndReason::TooManyKeys => "too many keys were pressed",
         EndReason::NotAnswered => "nobody answered",

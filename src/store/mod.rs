@@ -46,6 +46,7 @@ mod sms;
 mod tokens;
 mod tree;
 mod users;
+mod variants;
 mod vault;
 
 #[cfg(test)]

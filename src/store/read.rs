@@ -6,9 +6,10 @@ use super::{
     MenuId, NumberId, ScanId, Store, StoreError, Time,
     queue::ScanStatus,
     tree::{dead_end, kind},
+    variants,
 };
 use crate::{
-    crawl::tree::{Edge, Keys, MenuOption, Node, NodeNo, PromptKind},
+    crawl::tree::{Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Variant},
     speech::{CallMs, Transcript, Word},
 };
 
@@ -104,6 +105,16 @@ pub struct MenuRow {
     pub completed: bool,
     /// Its keys in the order in which they were said.
     pub keys: Vec<KeyRow>,
+    /// When it was heard first; `None` only in rows of an older service.
+    pub first_heard: Option<Time>,
+    /// When it was heard last; `None` in rows from before this was kept.
+    pub last_heard: Option<Time>,
+    /// How often it was heard.
+    pub hearings: u32,
+    /// How often it was heard again because it was not understood well.
+    pub checks: u32,
+    /// What else was heard in its place.
+    pub variants: Vec<Variant>,
 }
 
 /// What was said in a menu.
@@ -364,10 +375,15 @@ async fn menus(tx: &mut SqliteConnection, scan: ScanId) -> Result<Vec<MenuRow>, 
             menu.keys.push(key_row(row)?);
         }
     }
+    for (no, variant) in variants::of_scan(tx, scan).await? {
+        if let Some(menu) = menus.get_mut(no.0 as usize).filter(|m| m.no == no) {
+            menu.variants.push(variant);
+        }
+    }
     Ok(menus)
 }
 
-fn number_from(row: &SqliteRow, column: &str) -> Result<u32, StoreError> {
+pub(super) fn number_from(row: &SqliteRow, column: &str) -> Result<u32, StoreError> {
     let value: i64 = row.try_get(column)?;
     u32::try_from(value).map_err(|_| StoreError::Senseless(format!("{column} {value}")))
 }
@@ -390,6 +406,11 @@ fn menu_row(row: &SqliteRow) -> Result<MenuRow, StoreError> {
         audio_file: row.try_get("audio_file")?,
         completed: row.try_get("completed")?,
         keys: Vec::new(),
+        first_heard: row.try_get::<Option<i64>, _>("created_at")?.map(Time),
+        last_heard: row.try_get::<Option<i64>, _>("heard_at")?.map(Time),
+        hearings: number_from(row, "hearings")?,
+        checks: number_from(row, "checks")?,
+        variants: Vec::new(),
     })
 }
 
@@ -434,6 +455,8 @@ impl MenuRow {
             options: Vec::new(),
             audio_file: self.audio_file,
             edges: std::collections::BTreeMap::new(),
+            checks: self.checks,
+            variants: self.variants,
         };
         for row in self.keys {
             let Some(keys) = row.keys.as_deref().and_then(Keys::try_new) else { continue };

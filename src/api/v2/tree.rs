@@ -20,10 +20,10 @@ use crate::{
     api::Api,
     crawl::{
         render,
-        tree::{DeadEnd, Edge, PromptKind, Tree},
+        tree::{DeadEnd, Edge, PromptKind, Standing, Tree, Variant, confidence},
     },
     speech::Transcript,
-    store::{KeyRow, MenuRow, MenuText, NumberRow, ScanId, ScanRow, ScanTree},
+    store::{KeyRow, MenuRow, MenuText, NumberRow, ScanId, ScanRow, ScanTree, Time},
 };
 
 /// A number and its newest scan that heard something.
@@ -82,6 +82,36 @@ pub struct NodeView {
     /// Where its recording is.
     #[serde(default)]
     pub recording: Option<String>,
+    /// How sure the recogniser was of its words, 0 to 1; `null` without words.
+    #[serde(default)]
+    pub confidence: Option<f32>,
+    /// How often it was heard.
+    #[serde(default)]
+    pub hearings: u32,
+    /// When it was heard first, RFC 3339.
+    #[serde(default)]
+    pub first_heard: Option<String>,
+    /// When it was heard last, RFC 3339.
+    #[serde(default)]
+    pub last_heard: Option<String>,
+    /// What else was heard in its place.
+    #[serde(default)]
+    pub variants: Vec<VariantView>,
+}
+
+/// Another wording that was heard in a prompt's place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct VariantView {
+    /// What it has to do with the prompt.
+    pub standing: Standing,
+    /// What kind of prompt it is.
+    pub kind: PromptKind,
+    /// What was said.
+    pub text: String,
+    /// When it was heard first, RFC 3339.
+    pub first_heard: Option<String>,
+    /// When it was heard last, RFC 3339.
+    pub last_heard: Option<String>,
 }
 
 /// A key of a prompt and where it leads.
@@ -319,6 +349,24 @@ fn node(menu: &MenuRow) -> NodeView {
             .audio_file
             .as_ref()
             .map(|_| format!("/api/v2/prompts/{}/recording", menu.id)),
+        confidence: match &menu.text {
+            MenuText::Heard(transcripts) => confidence(transcripts),
+            MenuText::Old { .. } => None,
+        },
+        hearings: menu.hearings,
+        first_heard: menu.first_heard.and_then(rfc3339),
+        last_heard: menu.last_heard.and_then(rfc3339),
+        variants: menu.variants.iter().map(variant).collect(),
+    }
+}
+
+fn variant(variant: &Variant) -> VariantView {
+    VariantView {
+        standing: variant.standing,
+        kind: variant.kind,
+        text: variant.text(),
+        first_heard: variant.first_heard.map(Time).and_then(rfc3339),
+        last_heard: variant.last_heard.map(Time).and_then(rfc3339),
     }
 }
 

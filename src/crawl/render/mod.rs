@@ -9,7 +9,9 @@ mod csv;
 use std::fmt::Write;
 
 pub use self::csv::csv;
-use super::tree::{DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree};
+use super::tree::{
+    DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Standing, Tree, Variant,
+};
 
 /// Letters of a prompt that are shown where the whole text has no room.
 const EXCERPT: usize = 60;
@@ -25,6 +27,7 @@ pub fn text(tree: &Tree) -> String {
     let mut seen = vec![false; tree.nodes().len()];
     mark(&mut seen, first.no);
     let _ = writeln!(out, "[0] {}: {}", kind_name(first.kind), plain(&first.text()));
+    write_variants(&mut out, first, "");
     // Lines still to be written, the next one last: a prompt, its key, and the lines before it.
     let mut left: Vec<(&Node, Row, String)> = rows(first, "");
     while let Some((node, row, indent)) = left.pop() {
@@ -39,6 +42,7 @@ pub fn text(tree: &Tree) -> String {
                 Some(child) if !mark(&mut seen, *no) => {
                     let kind = kind_name(child.kind);
                     let _ = writeln!(out, "\n{indent}[{}] {kind}: {}", no.0, plain(&child.text()));
+                    write_variants(&mut out, child, &indent);
                     if indent.chars().count() / 3 < MAX_INDENT {
                         left.extend(rows(child, &indent));
                     } else {
@@ -156,10 +160,39 @@ pub fn json(tree: &Tree) -> serde_json::Value {
             "kind": node.kind,
             "text": node.text(),
             "audio_file": node.audio_file,
+            "confidence": node.confidence(),
+            "variants": node.variants.iter().map(variant).collect::<Vec<_>>(),
             "options": options,
         })
     });
     serde_json::json!({ "nodes": prompts.collect::<Vec<_>>() })
+}
+
+fn variant(variant: &Variant) -> serde_json::Value {
+    serde_json::json!({
+        "standing": variant.standing,
+        "kind": variant.kind,
+        "text": variant.text(),
+        "audio_file": variant.audio_file,
+        "first_heard_us": variant.first_heard,
+        "last_heard_us": variant.last_heard,
+    })
+}
+
+/// A line for each other wording of a prompt.
+fn write_variants(out: &mut String, node: &Node, indent: &str) {
+    for variant in &node.variants {
+        let (how, text) = (standing_name(variant.standing), variant.text());
+        let _ = writeln!(out, "{indent}  {how} {}: {}", kind_name(variant.kind), plain(&text));
+    }
+}
+
+fn standing_name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Suspected => "~ once",
+        Standing::AtTimes => "~ at times",
+        Standing::Former => "~ before",
+    }
 }
 
 struct Row {

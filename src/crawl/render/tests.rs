@@ -13,6 +13,8 @@ fn node(no: u32, text: &str) -> Change {
         options: understood.options,
         audio_file: None,
         edges: std::collections::BTreeMap::new(),
+        checks: 0,
+        variants: Vec::new(),
     })
 }
 
