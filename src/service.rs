@@ -537,6 +537,9 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max_tries: crawl.max_tries,
             max_same_prompt: crawl.max_same_prompt,
             max_presses: crawl.max_presses,
+            confirm_below: crawl.confirm_below as f32 / 100.0,
+            unannounced: crawl.try_unannounced.keys().to_vec(),
+            barge_in: crawl.barge_in,
             ..Limits::default()
         },
         backoff: Backoff {

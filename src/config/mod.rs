@@ -9,6 +9,7 @@
 //! line and what to do. What a file says that nobody reads is a mistake too.
 
 mod carrier;
+mod crawl;
 mod phones;
 mod policy;
 mod reader;
@@ -25,12 +26,13 @@ use self::reader::Reader;
 pub(crate) use self::secret::same_bytes;
 pub use self::{
     carrier::{Carrier, CarrierName, FLOWROUTE, Flowroute, Webhooks},
+    crawl::{Crawl, KeyList},
     phones::{Digests, Extensions, TestNumbers},
     policy::Policy,
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
     sections::{
-        Api, Crawl, Engine, Log, LogFormat, Media, Recording, Simulator, Sip, Speech, Store, Trunk,
+        Api, Engine, Log, LogFormat, Media, Recording, Simulator, Sip, Speech, Store, Trunk,
     },
     setting::{HostPort, NotAHost},
 };

@@ -45,25 +45,9 @@ impl Crawler {
 
 impl Pilot for Crawler {
     fn handle(&mut self, now: CallMs, heard: Heard) {
-        let input = match heard {
-            Heard::Answered => Input::Answered,
-            Heard::SpeechStarted { at } => Input::SpeechStarted { at },
-            Heard::SpeechEnded { at } => Input::SpeechEnded { at },
-            Heard::Speech(event) => Input::Speech(event),
-            Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
-            Heard::HungUp => Input::HungUp,
-            Heard::Sound(event) => match tone_of(&event) {
-                Some(tone) => Input::Tone { tone, at: event.from_ms },
-                None => return,
-            },
-            Heard::Party(verdict) if verdict.party == Party::Person => {
-                Input::Person { at: verdict.at_ms }
-            }
-            // Tones and words tell the navigator of all others.
-            Heard::Party(_) => return,
-            Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
-        };
-        self.navigator.handle(now, input);
+        if let Some(input) = input(heard) {
+            self.navigator.handle(now, input);
+        }
     }
 
     fn handle_timeout(&mut self, now: CallMs) {
@@ -77,7 +61,7 @@ impl Pilot for Crawler {
         Some(match self.navigator.poll_action()? {
             Action::PromptBegan { at } => Act::BeginPrompt { at },
             Action::PromptOver(prompt) => {
-                let node = prompt.node.filter(|_| prompt.new);
+                let node = prompt.node.filter(|_| prompt.kept);
                 self.more.push_back(Act::Tell(understood(prompt)));
                 Act::EndPrompt { node }
             }
@@ -98,6 +82,25 @@ impl Pilot for Crawler {
     fn recorded(&mut self, node: NodeNo, file: String) {
         self.navigator.recorded(node, file);
     }
+}
+
+/// What a navigator is told of what a pilot hears; `None` if that is nothing.
+pub(crate) fn input(heard: Heard) -> Option<Input> {
+    Some(match heard {
+        Heard::Answered => Input::Answered,
+        Heard::SpeechStarted { at } => Input::SpeechStarted { at },
+        Heard::SpeechEnded { at } => Input::SpeechEnded { at },
+        Heard::Speech(event) => Input::Speech(event),
+        Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
+        Heard::HungUp => Input::HungUp,
+        Heard::Sound(event) => Input::Tone { tone: tone_of(&event)?, at: event.from_ms },
+        Heard::Party(verdict) if verdict.party == Party::Person => {
+            Input::Person { at: verdict.at_ms }
+        }
+        // Tones and words tell the navigator of all others.
+        Heard::Party(_) => return None,
+        Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
+    })
 }
 
 /// The tone that decides something, once it is sure: what lasts as soon as it is recognised, a beep
@@ -126,7 +129,8 @@ fn tone_of(event: &SoundEvent) -> Option<Tone> {
     }
 }
 
-fn understood(prompt: PromptOver) -> What {
+/// A prompt as it is told to whoever watches.
+pub(crate) fn understood(prompt: PromptOver) -> What {
     let options = prompt.options.into_iter().map(|(keys, label)| (keys.to_string(), label));
     What::Prompt {
         node: prompt.node.map(|node| node.0),
@@ -138,7 +142,7 @@ fn understood(prompt: PromptOver) -> What {
 }
 
 /// Why a call ended, for its record and for people.
-fn in_words(reason: EndReason) -> &'static str {
+pub(crate) fn in_words(reason: EndReason) -> &'static str {
     match reason {
         EndReason::BranchEnd => "the branch ends here",
         EndReason::NothingLeft => "nothing is left to explore from here",
@@ -146,6 +150,7 @@ fn in_words(reason: EndReason) -> &'static str {
         EndReason::LineHungUp => "the line hung up",
         EndReason::MovedOn => "the menu went on without a key",
         EndReason::WrongTurn => "something else was heard than expected",
+        EndReason::OtherWording => "the menu was read in another wording, without the way",
         EndReason::CallTooLong => "the call took too long",
         EndReason::TooManyKeys => "too many keys were pressed",
         EndReason::NotAnswered => "nobody answered",

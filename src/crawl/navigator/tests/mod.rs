@@ -1,3 +1,4 @@
+mod changed;
 mod line;
 mod random;
 mod scenarios;
