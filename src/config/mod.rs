@@ -32,7 +32,8 @@ pub use self::{
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
     sections::{
-        Api, Engine, Log, LogFormat, Media, Recording, Simulator, Sip, Speech, Store, Trunk,
+        Api, Engine, Log, LogFormat, Media, Recording, Simulator, Sip, Speech, Store, Transport,
+        Trunk,
     },
     setting::{HostPort, NotAHost},
 };
