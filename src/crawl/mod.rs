@@ -4,6 +4,8 @@ pub mod compare;
 pub mod driver;
 pub mod menu_text;
 pub mod navigator;
+mod parallel;
+pub mod plan;
 pub mod render;
 pub mod retry;
 pub mod scheduler;

@@ -672,6 +672,7 @@ async fn release(tx: &mut Write, leases: Leases<'_>, now: Time) -> Result<Recove
             };
             let uuid = parse_uuid(row.try_get("call_uuid")?)?;
             super::calls::abort(tx, uuid, ABORTED, now).await?;
+            super::calls::abort_helpers(tx, scan, ABORTED, now).await?;
             recovered.calls += 1;
             end_call(tx, scan, &outcome, Some(now), now).await?;
         } else {

@@ -1,5 +1,6 @@
 mod changed;
 mod line;
+mod parallel;
 mod random;
 mod scenarios;
 mod timing;
