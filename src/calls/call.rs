@@ -1,6 +1,7 @@
 //! The task of one call.
 
 mod acts;
+mod reason;
 
 use std::{
     convert::Infallible,
@@ -21,6 +22,7 @@ use phoneai_sip::{
     endpoint::{CallEvent, Ended, EndedBy},
     transport::udp,
 };
+use reason::{refusal, stopped};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
@@ -28,7 +30,7 @@ use super::{
     CallFailure, Cut, Order, Report, Shared,
     agreement::{Agreed, Agreement},
     answer::Answer,
-    gate::{Ending, Endings},
+    gate::Endings,
     live::{LiveEvent, What},
     pilot::{Heard, Pilot},
     recording::Recording,
@@ -568,42 +570,5 @@ impl Call<'_> {
 
     fn instant(&self, ms: CallMs) -> Instant {
         self.opened + Duration::from_millis(ms.into())
-    }
-}
-
-/// Why a call is over that an operator ended.
-fn stopped(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::All => "an operator stopped all calls",
-        Ending::Number(_) => "an operator stopped this call",
-    }
-}
-
-/// Why the trunk did not put the call through, with what to do where that is ours to do.
-fn refusal(status: u16, reason: &str) -> String {
-    let remedy = match status {
-        // A challenge that ends the call was not answered, or was answered wrongly.
-        401 | 407 => "; check trunk.username, trunk.password and trunk.realm",
-        403 => {
-            "; the trunk does not allow this call: check the account, trunk.caller_id and \
-             trunk.tech_prefix"
-        }
-        _ => "",
-    };
-    format!("{status} {reason}{remedy}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::refusal;
-
-    #[test]
-    fn a_refused_password_names_the_settings_to_check_and_a_busy_line_does_not() {
-        assert_eq!(
-            refusal(407, "Proxy Authentication Required"),
-            "407 Proxy Authentication Required; check trunk.username, trunk.password and \
-             trunk.realm"
-        );
-        assert_eq!(refusal(486, "Busy Here"), "486 Busy Here");
     }
 }

@@ -1,4 +1,5 @@
 mod changed;
+mod killed;
 mod line;
 mod parallel;
 mod random;
