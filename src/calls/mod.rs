@@ -9,10 +9,12 @@ pub mod answer;
 mod call;
 pub mod desk;
 pub mod gate;
+pub mod history;
 pub mod live;
 pub mod pilot;
 pub mod recording;
 pub mod trunk;
+pub mod walk;
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},

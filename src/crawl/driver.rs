@@ -124,25 +124,9 @@ impl Drop for Crawler {
 
 impl Pilot for Crawler {
     fn handle(&mut self, now: CallMs, heard: Heard) {
-        let input = match heard {
-            Heard::Answered => Input::Answered,
-            Heard::SpeechStarted { at } => Input::SpeechStarted { at },
-            Heard::SpeechEnded { at } => Input::SpeechEnded { at },
-            Heard::Speech(event) => Input::Speech(event),
-            Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
-            Heard::HungUp => Input::HungUp,
-            Heard::Sound(event) => match tone_of(&event) {
-                Some(tone) => Input::Tone { tone, at: event.from_ms },
-                None => return,
-            },
-            Heard::Party(verdict) if verdict.party == Party::Person => {
-                Input::Person { at: verdict.at_ms }
-            }
-            // Tones and words tell the navigator of all others.
-            Heard::Party(_) => return,
-            Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
-        };
-        self.decide(|navigator| navigator.handle(now, input));
+        if let Some(input) = input(heard) {
+            self.decide(|navigator| navigator.handle(now, input));
+        }
     }
 
     fn handle_timeout(&mut self, now: CallMs) {
@@ -193,6 +177,25 @@ impl Pilot for Crawler {
     }
 }
 
+/// What a navigator is told of what a pilot hears; `None` if that is nothing.
+pub(crate) fn input(heard: Heard) -> Option<Input> {
+    Some(match heard {
+        Heard::Answered => Input::Answered,
+        Heard::SpeechStarted { at } => Input::SpeechStarted { at },
+        Heard::SpeechEnded { at } => Input::SpeechEnded { at },
+        Heard::Speech(event) => Input::Speech(event),
+        Heard::KeysSent { keys, at } => Input::KeysSent { keys, at },
+        Heard::HungUp => Input::HungUp,
+        Heard::Sound(event) => Input::Tone { tone: tone_of(&event)?, at: event.from_ms },
+        Heard::Party(verdict) if verdict.party == Party::Person => {
+            Input::Person { at: verdict.at_ms }
+        }
+        // Tones and words tell the navigator of all others.
+        Heard::Party(_) => return None,
+        Heard::Closed => Input::Speech(SpeechEvent::HeardUntil(CallMs::MAX)),
+    })
+}
+
 /// The tone that decides something, once it is sure: what lasts as soon as it is recognised, a beep
 /// when it is over, because the beginning of music or of a ring is a beep too.
 fn tone_of(event: &SoundEvent) -> Option<Tone> {
@@ -219,7 +222,8 @@ fn tone_of(event: &SoundEvent) -> Option<Tone> {
     }
 }
 
-fn understood(prompt: PromptOver) -> What {
+/// A prompt as it is told to whoever watches.
+pub(crate) fn understood(prompt: PromptOver) -> What {
     let options = prompt.options.into_iter().map(|(keys, label)| (keys.to_string(), label));
     What::Prompt {
         node: prompt.node.map(|node| node.0),
@@ -231,7 +235,7 @@ fn understood(prompt: PromptOver) -> What {
 }
 
 /// Why a call ended, for its record and for people.
-fn in_words(reason: EndReason) -> &'static str {
+pub(crate) fn in_words(reason: EndReason) -> &'static str {
     match reason {
         EndReason::BranchEnd => "the branch ends here",
         EndReason::NothingLeft => "nothing is left to explore from here",

@@ -18,6 +18,7 @@ use super::{
     navigator::Limits,
     parallel::{Brought, Helpers},
     retry::Backoff,
+    schedule,
 };
 use crate::{
     calls::{
@@ -90,6 +91,11 @@ pub async fn run(
     while !*stop.borrow() {
         let closed = closed_until.since(Time(clock.wall_micros()));
         let mut nap = if closed.is_zero() { LONGEST_NAP } else { closed.min(LONGEST_NAP) };
+        // Before the queue, which they fill.
+        let scheduled = match schedule::turn(lines.store()).await {
+            Ok(due) => due.map(|due| due.since(Time(clock.wall_micros()))),
+            Err(error) => Some(failed(&error)),
+        };
         while readiness.is_ready()
             && closed.is_zero()
             && !*stopped.borrow_and_update()
@@ -119,6 +125,7 @@ pub async fn run(
                 }
             }
         }
+        let nap = scheduled.map_or(nap, |scheduled| nap.min(scheduled));
         tokio::select! {
             () = waker.0.notified() => {}
             () = readiness.changed() => {}

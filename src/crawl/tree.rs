@@ -35,7 +35,9 @@ impl std::fmt::Display for Keys {
 }
 
 /// What kind of thing a prompt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptKind {
     /// Offers options by key.
@@ -137,7 +139,9 @@ impl Variant {
 }
 
 /// What a variant has to do with its prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Was heard once in the prompt's place. Heard there once more, it proves that the number has
@@ -188,7 +192,9 @@ pub enum Edge {
 }
 
 /// Why a key leads nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadEnd {
     /// The line hung up without a word.

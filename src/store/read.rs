@@ -162,7 +162,9 @@ impl KeyRow {
     }
 }
 
-const SCAN_COLUMNS: &str = "SELECT s.id, s.status, s.attempt, s.completed, s.reason, s.created_at,
+/// What a [`ScanRow`] is read from.
+pub(super) const SCAN_COLUMNS: &str =
+    "SELECT s.id, s.status, s.attempt, s.completed, s.reason, s.created_at,
         s.updated_at, n.number, n.business_name, n.completed AS number_completed
  FROM scans s JOIN numbers n ON n.id = s.number_id";
 
@@ -260,6 +262,46 @@ impl Store {
         Ok(Some(ScanTree { scan, menus: menus(&mut tx, id).await? }))
     }
 
+    /// A scan with its menus, of which there may be none.
+    pub async fn scan_tree(&self, scan: ScanId) -> Result<Option<ScanTree>, StoreError> {
+        let mut tx = self.begin_read().await?;
+        let Some(row) = find_scan(&mut tx, scan).await? else { return Ok(None) };
+        Ok(Some(ScanTree { scan: row, menus: menus(&mut tx, scan).await? }))
+    }
+
+    /// The scans of a number that have a menu and came before this one, at most `limit`, the newest
+    /// first.
+    pub async fn scans_with_menus(
+        &self,
+        number: NumberId,
+        before: ScanId,
+        limit: u32,
+    ) -> Result<Vec<ScanId>, StoreError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT s.id FROM scans s
+             WHERE s.number_id = $1 AND s.id < $2
+               AND EXISTS (SELECT 1 FROM menus m WHERE m.scan_id = s.id)
+             ORDER BY s.id DESC LIMIT $3",
+        )
+        .bind(number.0)
+        .bind(before.0)
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(ids.into_iter().map(ScanId).collect())
+    }
+
+    /// The recording of a menu, relative to the data directory; `None` if there is no such menu, or
+    /// none of it.
+    pub async fn menu_recording(&self, menu: MenuId) -> Result<Option<String>, StoreError> {
+        let file: Option<Option<String>> =
+            sqlx::query_scalar("SELECT audio_file FROM menus WHERE id = $1")
+                .bind(menu.0)
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(file.flatten())
+    }
+
     /// The menus of a scan in the order of their numbers.
     pub(super) async fn menus(&self, scan: ScanId) -> Result<Vec<MenuRow>, StoreError> {
         let mut tx = self.begin_read().await?;
@@ -295,7 +337,8 @@ async fn find_scan(tx: &mut SqliteConnection, scan: ScanId) -> Result<Option<Sca
     row.as_ref().map(scan_row).transpose()
 }
 
-fn scan_row(row: &SqliteRow) -> Result<ScanRow, StoreError> {
+/// A scan from its row.
+pub(super) fn scan_row(row: &SqliteRow) -> Result<ScanRow, StoreError> {
     let status: i64 = row.try_get("status")?;
     Ok(ScanRow {
         id: ScanId(row.try_get("id")?),

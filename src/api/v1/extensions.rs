@@ -9,14 +9,13 @@ use super::{
     timestamp,
 };
 use crate::{
+    api::FIRST_DOMAIN,
     config::Secret,
     store::{ExtensionChange, ExtensionId, ExtensionRow, Unique},
 };
 
 /// Characters of a name and of a password.
 const MAX_TEXT: usize = 100;
-/// The domain that is entered when there is none yet.
-const FIRST_DOMAIN: &str = "phoneai.local";
 
 pub(super) async fn list(call: &Call) -> Result<Reply, Refusal> {
     let rows = call.api.store().extensions().await?;

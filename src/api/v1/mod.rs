@@ -24,7 +24,6 @@ mod route;
 mod scan;
 mod sendsms;
 mod submenu;
-mod tree_cache;
 mod users;
 
 use std::net::SocketAddr;
@@ -37,7 +36,6 @@ use axum::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) use self::tree_cache::TreeCache;
 use self::{
     fields::Fields,
     input::Input,
