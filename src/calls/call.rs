@@ -27,11 +27,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::{
-    CallFailure, Cut, Order, Report, Shared,
+    CallFailure, Cut, Order, Report, Route, Shared,
     agreement::{Agreed, Agreement},
     answer::Answer,
     gate::Endings,
     live::{LiveEvent, What},
+    phone,
     pilot::{Heard, Pilot},
     recording::Recording,
     trunk,
@@ -62,8 +63,8 @@ pub(super) async fn run(
 ) -> Result<Report, CallFailure> {
     // Before it is cleared: a stop after that must be heard.
     let [endings, mut at_once] = shared.gate.endings();
-    let trunk = &shared.settings.trunk;
-    let destination = shared.trunk_address().await?;
+    let route = shared.route(&order.number).await?;
+    let destination = route.destination();
     let local = shared.sip.local_addr();
     let bind = shared.settings.media_bind.unwrap_or(local.ip());
     let config = StreamConfig {
@@ -77,13 +78,17 @@ pub(super) async fn run(
     let address = shared.media_address(destination);
     let (session_id, _) = order.uuid.as_u64_pair();
     let mut agreement = Agreement::new(address, stream.local_addr.port(), session_id);
-    let invitation = trunk::invite(
-        trunk,
-        destination,
-        &order.number,
-        order.caller_id.as_deref(),
-        agreement.offer(),
-    );
+    let (caller_id, offer) = (order.caller_id.as_deref(), agreement.offer());
+    let (endpoint, invitation) = match &route {
+        Route::Trunk(at) => {
+            let trunk = &shared.settings.trunk;
+            (&shared.sip, trunk::invite(trunk, *at, &order.number, caller_id, offer))
+        }
+        Route::Phone(binding) => {
+            let us = shared.phones.local_addr();
+            (&shared.phones, phone::invite(binding, us, caller_id, offer))
+        }
+    };
 
     let new = NewCall {
         uuid: order.uuid,
@@ -97,10 +102,10 @@ pub(super) async fn run(
     if let Some(file) = recording.call_file() {
         shared.store.update_call(order.uuid, &CallStep::Recording(file)).await?;
     }
-    let line = shared.sip.invite(invitation).await?;
+    let line = endpoint.invite(invitation).await?;
     let number = log::number(order.number.as_str());
     info!(
-        call = %order.uuid, %number, trunk = %destination,
+        call = %order.uuid, %number, to = %destination,
         audio = %SocketAddr::new(address, stream.local_addr.port()), "Calling."
     );
     let mut call = Call {
@@ -131,7 +136,7 @@ pub(super) async fn run(
     // Whatever the call is waiting for, be it a database that is slow: it ends when it is told.
     let ender = call.line.ender();
     let ended_by_force = async {
-        at_once.of(&clearance.called).await;
+        at_once.of(clearance.called.as_ref()).await;
         // An error means that it was over already.
         let _ = ender.hangup().await;
         std::future::pending::<Infallible>().await
@@ -166,7 +171,7 @@ struct Call<'a> {
     hang_up: Option<String>,
     /// Who cut it short, once somebody does.
     cut: Option<Cut>,
-    called: Called,
+    called: Option<Called>,
     endings: Endings,
     /// How long it may last from the answer on, if limits on minutes or money say so.
     longest: Option<Duration>,
@@ -242,7 +247,7 @@ impl Call<'_> {
                         self.pilot.handle_timeout(now);
                     }
                 }
-                ending = self.endings.of(&self.called) => {
+                ending = self.endings.of(self.called.as_ref()) => {
                     self.hang_up(stopped(&ending)).await;
                     self.cut.get_or_insert(Cut::Operator(ending));
                 }
@@ -265,7 +270,7 @@ impl Call<'_> {
         let over = self.shared.clock.now();
         self.stream.control.close();
         // What was ended by force may be over before we heard that it was to end.
-        if let Some(ending) = self.endings.pending(&self.called) {
+        if let Some(ending) = self.endings.pending(self.called.as_ref()) {
             self.hang_up.get_or_insert(stopped(&ending).to_owned());
             self.cut.get_or_insert(Cut::Operator(ending));
         }

@@ -41,10 +41,11 @@ pub(super) struct CrawlArgs {
 /// Has a running service call a number once and listen, and shows the words
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    PHONEAI_TOKEN=… phoneai call +12025550123\n\n\
-    No key is pressed. Exit code 0 if the call was answered, 1 if not.")]
+    PHONEAI_TOKEN=… phoneai call +12025550123\n  \
+    phoneai call sip:1001@localhost --token …\n\n\
+    The second calls the phone that has registered as extension 1001. No key is pressed. Exit code 0 if the call was answered, 1 if not.")]
 pub(super) struct CallArgs {
-    /// Number to call: + and digits
+    /// Number to call: + and digits; or sip:EXTENSION@HOST for a phone of ours
     number: String,
     #[command(flatten)]
     access: Access,

@@ -87,7 +87,7 @@ fn quiet(env: &config::Env) -> Result<Config, Failure> {
     let mut config =
         Config::load(None, env).map_err(|mistakes| Failure::Usage(mistakes.to_string()))?.config;
     config.api.listen = ANY_PORT;
-    config.sip = config::Sip { listen: ANY_PORT, advertise: None };
+    config.sip = config::Sip { listen: ANY_PORT, ..config::Sip::default() };
     config.media.bind = None;
     if config.log.level == config::Log::default().level {
         config.log.level = "warn".to_owned();

@@ -12,7 +12,10 @@ use super::{
     secret::Secret,
     setting::{HostPort, Setting, words},
 };
-use crate::speech::{local::DEFAULT_HINT, model::SOURCES};
+use crate::{
+    http::IpRanges,
+    speech::{local::DEFAULT_HINT, model::SOURCES},
+};
 
 /// `[api]`: the REST API.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,11 +67,26 @@ pub struct Sip {
     /// The address that peers are told to send to, where it differs from the one we listen on:
     /// the public address in front of a NAT.
     pub advertise: Option<IpAddr>,
+    /// A place of its own for the carrier; `None` if it shares `listen` with the phones.
+    pub trunk_listen: Option<SocketAddr>,
+    /// Calls at a time.
+    pub max_calls: u32,
+    /// Datagrams a second of an address that has proven nothing.
+    pub stranger_rate: u32,
+    /// How long an address is not heard that guessed passwords, in seconds.
+    pub ban_seconds: u32,
 }
 
 impl Default for Sip {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 5060)), advertise: None }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 5060)),
+            advertise: None,
+            trunk_listen: None,
+            max_calls: 10_000,
+            stranger_rate: 50,
+            ban_seconds: 300,
+        }
     }
 }
 
@@ -78,7 +96,18 @@ impl Sip {
         let sip = Self {
             listen: s.read("listen", default.listen),
             advertise: s.read("advertise", default.advertise),
+            trunk_listen: s.read("trunk_listen", default.trunk_listen),
+            max_calls: s.read_in("max_calls", default.max_calls, 1..=100_000),
+            stranger_rate: s.read_in("stranger_rate", default.stranger_rate, 1..=100_000),
+            ban_seconds: s.read_in("ban_seconds", default.ban_seconds, 1..=86_400),
         };
+        if sip.trunk_listen.is_some_and(|trunk| trunk.is_ipv4() != sip.listen.is_ipv4()) {
+            s.wrong(
+                "trunk_listen",
+                "and sip.listen are of different IP versions",
+                "use IPv4 for both or IPv6 for both",
+            );
+        }
         if let Some(ip) = sip.advertise {
             if ip.is_unspecified() {
                 s.wrong(
@@ -117,6 +146,8 @@ pub struct Trunk {
     pub tech_prefix: String,
     /// The number that we call from; empty to use `username`.
     pub caller_id: String,
+    /// From where its calls come in, besides `address`.
+    pub sources: IpRanges,
 }
 
 impl Trunk {
@@ -133,6 +164,7 @@ impl Trunk {
             expires_s: Self::DEFAULT_EXPIRES_S,
             tech_prefix: String::new(),
             caller_id: String::new(),
+            sources: IpRanges::default(),
         }
     }
 
@@ -145,6 +177,7 @@ impl Trunk {
         let expires_s = s.read_in("expires_s", Self::DEFAULT_EXPIRES_S, 60..=86_400);
         let tech_prefix: String = s.read("tech_prefix", String::new());
         let caller_id: String = s.read("caller_id", String::new());
+        let sources = s.read("sources", IpRanges::default());
 
         if register && username.is_empty() {
             s.wrong(
@@ -195,6 +228,7 @@ impl Trunk {
                 ("username", !username.is_empty()),
                 ("register", register),
                 ("tech_prefix", !tech_prefix.is_empty()),
+                ("sources", !sources.is_empty()),
             ] {
                 if set {
                     s.wrong(
@@ -215,6 +249,7 @@ impl Trunk {
             expires_s,
             tech_prefix,
             caller_id,
+            sources,
         })
     }
 }

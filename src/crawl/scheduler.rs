@@ -241,6 +241,7 @@ fn told(job: &ScanJob, placed: Result<Report, CallFailure>) -> CallOutcome {
                     info!(call = %job.call_uuid, %reason, "The call may not be made.");
                 }
                 CallFailure::Trunk { .. }
+                | CallFailure::NotRegistered { .. }
                 | CallFailure::Media(_)
                 | CallFailure::Speech(_)
                 | CallFailure::Sip(_)

@@ -240,7 +240,7 @@ pub(super) async fn insert_extension(
 }
 
 /// The user's place in a domain, made if there is none.
-async fn place_in_domain(
+pub(super) async fn place_in_domain(
     tx: &mut Write,
     user: UserId,
     domain: &str,

@@ -41,6 +41,7 @@ mod opt_outs;
 mod purchases;
 mod queue;
 mod read;
+mod registrations;
 mod schedules;
 mod sms;
 mod tokens;
@@ -91,6 +92,7 @@ pub use self::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
     read::{KeyRow, MenuRow, MenuText, NumberOfMenu, NumberRow, ScanFilter, ScanRow, ScanTree},
+    registrations::{AccountsMark, SealedAccount, StoredBinding},
     schedules::{EndedScan, MAX_SCHEDULES, NewSchedule, ScheduleId, ScheduleRow},
     sms::{
         IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::{Api, CallRequest, is_number},
-    calls::gate::Patience,
+    calls::{gate::Patience, trunk},
     policy::{self, Purpose, Refusal, Rule},
     store::{Authenticated, CallFilter, CallRecord, CallState, ScanId},
 };
@@ -103,8 +103,8 @@ pub(super) async fn list(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WantedCall {
-    /// A + or none, and 1 to 15 digits.
-    #[schema(pattern = r"^\+?[0-9]{1,15}$")]
+    /// A + or none, and 1 to 15 digits; or `sip:` and the name of an extension of ours.
+    #[schema(pattern = r"^(\+?[0-9]{1,15}|sip:[A-Za-z0-9_.+-]{1,100}(@[A-Za-z0-9.:-]{1,100})?)$")]
     number: String,
     /// From which number; without it the configured one.
     #[schema(pattern = r"^\+?[0-9]{1,15}$")]
@@ -135,7 +135,9 @@ pub(super) async fn dial(
 }
 
 async fn place(api: Api, who: Authenticated, wanted: WantedCall) -> Result<Response, Problem> {
-    number_is_valid("number", Some(&wanted.number))?;
+    if trunk::extension(&wanted.number).is_none() {
+        number_is_valid("number", Some(&wanted.number))?;
+    }
     number_is_valid("caller_id", wanted.caller_id.as_ref())?;
     let request = policy::Request {
         number: wanted.number.clone(),
