@@ -555,6 +555,7 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max: Duration::from_secs(crawl.retry_max_seconds.into()),
         },
         max_concurrent_calls: crawl.max_concurrent_calls as usize,
+        parallel_calls: crawl.parallel_calls as usize,
         owner: OWNER.to_owned(),
     }
 }
