@@ -144,6 +144,7 @@ pub struct Running {
     store: Store,
     gate: Gate,
     live: Live,
+    lines: Option<Lines>,
     /// Where phones come in, and the trunk too unless it has a place of its own.
     phones: udp::Handle,
     /// Where the trunk is.
@@ -230,7 +231,7 @@ pub async fn start(
         warn!("No trunk is configured (trunk.address): no number can be called.");
     }
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
-    let desk = Desk::new(lines, waker, readiness.clone(), max_call, stopping.clone());
+    let desk = Desk::new(lines.clone(), waker, readiness.clone(), max_call, stopping.clone());
     let plain_calls = desk.plain_calls();
     let carrier_desk = carrier_desk(&config, store.clone())?;
     let client = http_client(config.webhooks.policy(), config.webhooks.timeout_seconds)?;
@@ -257,6 +258,7 @@ pub async fn start(
         store,
         gate,
         live,
+        lines,
         phones,
         sip,
         keeper,
@@ -307,6 +309,11 @@ impl Running {
     /// What is going on.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What calls are placed through; `None` without a trunk.
+    pub fn lines(&self) -> Option<&Lines> {
+        self.lines.as_ref()
     }
 
     /// Waits until the trunk has registered us, however long that takes; at once where there is
@@ -608,6 +615,7 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max: Duration::from_secs(crawl.retry_max_seconds.into()),
         },
         max_concurrent_calls: crawl.max_concurrent_calls as usize,
+        parallel_calls: crawl.parallel_calls as usize,
         owner: OWNER.to_owned(),
     }
 }

@@ -134,3 +134,48 @@ async fn a_call_that_waits_can_be_watched_before_it_is_placed() {
     let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
     assert_eq!(events(std::str::from_utf8(&body).unwrap()).len(), 2);
 }
+
+#[tokio::test]
+async fn clients_that_send_half_a_request_and_leave_do_not_hold_up_the_others() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let bench = Bench::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = phoneai::api::serve(listener, bench.api.clone(), async {
+        let _ = stopped.await;
+    });
+    let serving = tokio::spawn(serving);
+    let token = &bench.token;
+    let mut halves = Vec::new();
+    for path in
+        ["calls", "scans", "sms", "dids", "extensions", "schedules"].iter().cycle().take(300)
+    {
+        let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST /api/v2/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Token {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{\"number\":"
+        );
+        half.write_all(head.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    let whole = async || {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!(
+            "GET /api/v2/calls HTTP/1.1\r\nHost: x\r\nAuthorization: Token {token}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(whole().await.starts_with("HTTP/1.1 200 OK"));
+    drop(halves);
+    assert!(whole().await.ends_with("{\"items\":[],\"next\":null}"));
+    assert!(bench.switch.dialled.lock().unwrap().is_empty());
+    let numbers = bench.get("/api/v2/numbers").await.json();
+    assert_eq!(numbers["items"], json!([]));
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+}

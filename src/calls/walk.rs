@@ -62,6 +62,7 @@ pub struct Walk {
     /// The prompt that was heard last.
     heard: Option<NodeNo>,
     has_pressed_last: bool,
+    line_gone: bool,
     place: Place,
     acts: VecDeque<Act>,
     now: CallMs,
@@ -90,6 +91,7 @@ impl Walk {
             last,
             heard: None,
             has_pressed_last: false,
+            line_gone: false,
             place: Place::Walking,
             acts: VecDeque::new(),
             now: 0,
@@ -102,6 +104,11 @@ impl Walk {
     }
 
     fn arrive(&mut self) {
+        if self.line_gone {
+            // It was the menu, but nobody can be joined to a call that is over.
+            self.place = Place::Lost(EndReason::LineHungUp);
+            return;
+        }
         self.place = Place::Arrived { at: self.now };
         // The seam: here the person is joined.
         self.acts.push_back(Act::HangUp(ARRIVED.to_owned()));
@@ -184,6 +191,7 @@ impl Walk {
 impl Pilot for Walk {
     fn handle(&mut self, now: CallMs, heard: Heard) {
         self.now = now;
+        self.line_gone |= heard == Heard::HungUp;
         if self.place == Place::Walking
             && let Some(input) = input(heard)
         {
@@ -418,6 +426,17 @@ mod tests {
             let walk = Walk::new(&lakeside(), NodeNo(target), Limits::default());
             assert_eq!(walk.err(), Some(NoWay), "{target}");
         }
+    }
+
+    #[test]
+    fn a_menu_that_is_understood_after_the_line_hung_up_is_not_reached() {
+        let mut walk = Walk::new(&lakeside(), NodeNo(1), Limits::default()).unwrap();
+        walk.handle(0, Heard::Answered);
+        say(&mut walk, 100, FRONT);
+        sent(&mut walk, "1", 40_000);
+        walk.handle(41_000, Heard::HungUp);
+        let acts = say(&mut walk, 41_000, TICKETS);
+        assert_eq!(walk.place(), Place::Lost(EndReason::LineHungUp), "{acts:?}");
     }
 
     #[test]

@@ -156,7 +156,7 @@ async fn show(
 async fn in_thread(client: Client, number: String) -> Result<(Over, Tree), Failure> {
     let (done, result) = oneshot::channel();
     thread::spawn(move || {
-        let over = crawl::crawl(&client, &number, &mut Screen::spinner());
+        let over = crawl::crawl(&client, &number, &mut Screen::crawl(), &mut |_| Ok(()));
         let crawled = over.and_then(|over| Ok((over, client.tree(&number)?)));
         // Nobody waits any more after Ctrl-C.
         let _ = done.send(crawled);

@@ -11,6 +11,7 @@ mod config;
 mod crawl;
 mod demo;
 mod extension;
+mod growing;
 mod import;
 mod model;
 mod opt_out;

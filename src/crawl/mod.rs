@@ -5,6 +5,8 @@ pub mod diff;
 pub mod driver;
 pub mod menu_text;
 pub mod navigator;
+mod parallel;
+pub mod plan;
 pub mod render;
 pub mod retry;
 pub mod schedule;

@@ -309,6 +309,25 @@ pub(super) async fn abort(
     Ok(())
 }
 
+/// Marks the calls of an earlier life that helped a scan's own.
+pub(super) async fn abort_helpers(
+    tx: &mut Write,
+    scan: ScanId,
+    reason: &str,
+    now: Time,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE calls SET state = 'aborted', ended_at = $1, reason = $2
+         WHERE scan_id = $3 AND ended_at IS NULL",
+    )
+    .bind(now.0)
+    .bind(reason)
+    .bind(scan.0)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// A call from its row.
 pub(super) fn record(row: &SqliteRow) -> Result<CallRecord, StoreError> {
     let state: &str = row.try_get("state")?;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Call,
+    Call, MASK,
     fields::{self, Faults, Fields, Need},
     reply::{Refusal, Reply},
     timestamp,
@@ -118,7 +118,7 @@ fn taken() -> Refusal {
 fn shown_password<'a>(call: &Call, password: &'a Secret<String>) -> &'a str {
     match call.api.options().expose_sip_passwords {
         true => password.expose(),
-        false => "********",
+        false => MASK,
     }
 }
 

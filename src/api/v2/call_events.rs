@@ -73,11 +73,14 @@ pub(super) async fn events(
     let woken = api.0.live.watch();
     let mut ready = VecDeque::new();
     if api.0.live.past(call, 0).is_none() {
-        let record = api.store().call(call).await?;
-        match record.filter(|record| record.ended_at.is_some()) {
-            Some(_) if last == OF_RECORD => return Ok(StatusCode::NO_CONTENT.into_response()),
-            Some(record) => ready.push_back((OF_RECORD, of_record(&record))),
-            None if api.store().call(call).await?.is_some() => {}
+        match api.store().call(call).await? {
+            Some(record) if record.ended_at.is_some() => {
+                if last == OF_RECORD {
+                    return Ok(StatusCode::NO_CONTENT.into_response());
+                }
+                ready.push_back((OF_RECORD, of_record(&record)));
+            }
+            Some(_) => {}
             None if api.store().scan_of_waiting_call(call).await?.is_some() => {}
             None => return Err(missing()),
         }

@@ -203,6 +203,15 @@ pub fn is_complete(tree: &Tree, limits: &Limits) -> bool {
     !tree.nodes().is_empty() && Known::new(tree.clone()).open_count(limits) == 0
 }
 
+/// True if a change is more than a note: the tree knows more by it.
+pub(super) fn is_news(change: &Change) -> bool {
+    match change {
+        Change::Node(_) => true,
+        Change::Edge { edge, .. } => !matches!(edge, Edge::Tried(_)),
+        Change::Heard(_) => false,
+    }
+}
+
 impl Navigator {
     /// A call to a number of which `tree` is known.
     pub fn new(tree: Tree, limits: Limits) -> Self {
@@ -463,11 +472,7 @@ impl Navigator {
 
     /// Makes a change in the tree and has it stored.
     fn store(&mut self, change: Change) {
-        self.news |= match &change {
-            Change::Node(_) => true,
-            Change::Edge { edge, .. } => !matches!(edge, Edge::Tried(_)),
-            Change::Heard(_) => false,
-        };
+        self.news |= is_news(&change);
         self.note(change);
     }
 

@@ -75,6 +75,7 @@ pub(super) async fn release(
             };
             let uuid = parse_uuid(row.try_get("call_uuid")?)?;
             calls::abort(tx, uuid, ABORTED, now).await?;
+            calls::abort_helpers(tx, scan, ABORTED, now).await?;
             recovered.calls += 1;
             end_call(tx, scan, &outcome, Some(now), now).await?;
         } else {

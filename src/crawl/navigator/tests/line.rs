@@ -252,13 +252,19 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Somebody presses keys, which takes its time.
+    pub fn press(&mut self, now: CallMs, keys: &str) {
+        let at = now + 200 * keys.len() as CallMs;
+        self.schedule(at, Event::KeysArrive(keys.to_owned()));
+    }
+
     /// When something happens next.
-    fn next_at(&self) -> Option<CallMs> {
+    pub fn next_at(&self) -> Option<CallMs> {
         self.events.peek().map(|Reverse((at, _, _))| *at)
     }
 
     /// Lets the next thing happen; what of it reaches the caller is returned.
-    fn step(&mut self) -> Option<Input> {
+    pub fn step(&mut self) -> Option<Input> {
         let Reverse((at, _, event)) = self.events.pop()?;
         self.now = at;
         match event {
@@ -340,7 +346,7 @@ pub fn call(mut line: Line, tree: &Tree, limits: &Limits) -> Call {
                     assert!(offered || line.gone, "{keys} was not offered\n{}", log.join("\n"));
                     offered_before = Some(line.at);
                     pressed.push(keys.clone());
-                    line.schedule(now + 200 * keys.len() as CallMs, Event::KeysArrive(keys));
+                    line.press(now, &keys);
                 }
                 Action::PromptBegan { .. } | Action::PromptOver(_) | Action::Flush => {}
                 Action::HangUp(_) => line.gone = true,

@@ -471,7 +471,7 @@ fn a_recogniser_that_fails_makes_no_dead_ends() {
 }
 
 /// A menu of so many prompts, three keys each; the names are of words of which no two sound alike.
-fn synthetic(count: usize) -> Vec<Prompt> {
+pub(super) fn synthetic(count: usize) -> Vec<Prompt> {
     const SOUNDS: [&str; 10] =
         ["bako", "dilu", "femi", "gonu", "harp", "jett", "kiri", "lomba", "musta", "prindo"];
     let name =
