@@ -9,7 +9,8 @@
 //!
 //! The prompts behind paired options correspond. What is left of both trees is then compared as a
 //! whole: an option that is gone from one place, and appeared with its label at another one, was
-//! moved; the rest was removed, and added.
+//! moved; the rest was removed, and added. Ways back, such as "main menu", are in many menus, and
+//! that of one is not that of another.
 //!
 //! A scan need not know all of its menu. What lies behind a key that one of the scans did not
 //! explore is in neither list: nothing is known of it. Labels are what a recogniser heard, and are
@@ -95,6 +96,8 @@ struct Side<'a> {
 struct Left<'a> {
     way: Vec<Keys>,
     option: &'a MenuOption,
+    /// Whether it leads to what is known from elsewhere.
+    is_way_back: bool,
 }
 
 struct Walk<'a> {
@@ -137,15 +140,15 @@ impl<'a> Side<'a> {
     fn below(&mut self, no: NodeNo, way: &[Keys], option: &'a MenuOption, out: &mut Vec<Left<'a>>) {
         let mut open = vec![(no, way.to_vec(), option)];
         while let Some((no, way, option)) = open.pop() {
-            let node = self.tree.node(no);
-            if let Some(Edge::Child(child)) = node.and_then(|node| node.edges.get(&option.keys))
+            let edge = self.tree.node(no).and_then(|node| node.edges.get(&option.keys));
+            if let Some(Edge::Child(child)) = edge
                 && self.seen.insert(*child)
             {
                 let below: Vec<Keys> = way.iter().chain([&option.keys]).cloned().collect();
                 let options = self.options(*child);
                 open.extend(options.into_iter().rev().map(|o| (*child, below.clone(), o)));
             }
-            out.push(Left { way, option });
+            out.push(Left { way, option, is_way_back: matches!(edge, Some(Edge::Link(_))) });
         }
     }
 }
@@ -241,14 +244,15 @@ impl<'a> Walk<'a> {
     fn settle(self) -> Diff {
         let Self { mut diff, gone, came, .. } = self;
         let mut by_label: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (at, left) in came.iter().enumerate().rev() {
+        for (at, left) in came.iter().enumerate().rev().filter(|(_, left)| !left.is_way_back) {
             by_label.entry(plain(&left.option.label)).or_default().push(at);
         }
         let mut taken = BTreeSet::new();
         for left in gone {
             let from = choice(&left.way, left.option);
             let label = plain(&from.label);
-            let partner = by_label.get_mut(&label).filter(|_| !label.is_empty());
+            let partner =
+                by_label.get_mut(&label).filter(|_| !label.is_empty() && !left.is_way_back);
             match partner.and_then(Vec::pop) {
                 Some(at) => {
                     taken.insert(at);
@@ -461,6 +465,29 @@ mod tests {
             child(1, "5", 2),
         ]);
         assert_eq!(told(&diff(&old, &new)), ["m 2 lost property -> 1/5 lost property"]);
+    }
+
+    #[test]
+    fn the_way_back_of_one_menu_is_not_that_of_another() {
+        let with = |label: &str, behind: &str| {
+            let front = format!("For tickets, press 1. For {label}, press 2.");
+            tree(vec![
+                node(0, &front),
+                node(1, &format!("For {behind}, press 1. For the main menu, press 9.")),
+                child(0, "2", 1),
+                edge(1, "9", Edge::Link(NodeNo(0))),
+            ])
+        };
+        let (old, new) = (with("parking", "lost cards"), with("refunds", "broken seats"));
+        let expected = [
+            "+ 2 refunds",
+            "+ 2/1 broken seats",
+            "+ 2/9 main menu",
+            "- 2 parking",
+            "- 2/1 lost cards",
+            "- 2/9 main menu",
+        ];
+        assert_eq!(told(&diff(&old, &new)), expected);
     }
 
     #[test]

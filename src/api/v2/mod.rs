@@ -73,14 +73,16 @@ pub(super) fn routes() -> Router<Api> {
             "/api/v2/schedules/{id}",
             get(schedules::show).put(schedules::change).delete(schedules::remove),
         )
-        .route("/api/v2/carrier/receipts", post(sms::receipt))
-        .route("/api/v2/carrier/messages", post(sms::incoming))
         .route(STOP, get(stop::show).post(stop::stop).delete(stop::resume))
         .route("/api/v2/resume", post(stop::resume_by_post))
         .route("/api/v2/opt-outs", get(opt_outs::list).post(opt_outs::add))
         .route("/api/v2/opt-outs/{number}", delete(opt_outs::remove))
         .route("/api/v2/audit", get(audit::list))
         .layer(from_fn(accept::json));
+    // A message is not refused for what its carrier says of answers, which it does not read.
+    let carrier = Router::new()
+        .route("/api/v2/carrier/receipts", post(sms::receipt))
+        .route("/api/v2/carrier/messages", post(sms::incoming));
     let trees = Router::new()
         .route("/api/v2/numbers/{number}/tree", get(tree::of_number))
         .route("/api/v2/scans/{id}/tree", get(tree::of_scan));
@@ -96,6 +98,7 @@ pub(super) fn routes() -> Router<Api> {
         .layer(from_fn(etag::tagged))
         .merge(events)
         .merge(audio)
+        .merge(carrier)
         .route("/api/v2/{*rest}", axum::routing::any(nothing_here))
         .method_not_allowed_fallback(not_so)
         .layer(from_fn(guarded))
