@@ -156,7 +156,8 @@ mod tests {
     #[test]
     fn the_address_says_what_audio_comes_and_keeps_what_the_operator_wrote() {
         let settings = DeepgramSettings {
-            url: Url::parse("https://example.test/v1/listen?endpointing=300&numerals=true").unwrap(),
+            url: Url::parse("https://example.test/v1/listen?endpointing=300&numerals=true")
+                .unwrap(),
             model: "nova-3".to_owned(),
             language: "en-US".to_owned(),
         };

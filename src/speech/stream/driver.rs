@@ -320,8 +320,7 @@ async fn open(service: Arc<Service>) -> Result<Socket, Fault> {
     let bad = |error: &dyn std::fmt::Display| Fault::lasting(format!("{url}: {error}"));
     let mut request = url.as_str().into_client_request().map_err(|e| bad(&e))?;
     if let Some(authorization) = authorization {
-        let mut value =
-            HeaderValue::from_str(authorization.expose()).map_err(|e| bad(&e))?;
+        let mut value = HeaderValue::from_str(authorization.expose()).map_err(|e| bad(&e))?;
         value.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, value);
     }

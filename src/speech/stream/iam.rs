@@ -170,19 +170,16 @@ mod tests {
         let token = read(200, answer, came).unwrap();
         assert_eq!(token.text.expose(), "abc");
         let at = |seconds| token.is(came + Duration::from_secs(seconds));
-        assert_eq!([at(0), at(799), at(800), at(989), at(990), at(5000)], [
-            Use::Good,
-            Use::Good,
-            Use::Old,
-            Use::Old,
-            Use::Over,
-            Use::Over
-        ]);
+        assert_eq!(
+            [at(0), at(799), at(800), at(989), at(990), at(5000)],
+            [Use::Good, Use::Good, Use::Old, Use::Old, Use::Over, Use::Over]
+        );
     }
 
     #[test]
     fn a_wrong_key_is_final_and_an_overloaded_service_is_not() {
-        let bad = br#"{"errorCode":"BXNIM0415E","errorMessage":"Provided API key could not be found."}"#;
+        let bad =
+            br#"{"errorCode":"BXNIM0415E","errorMessage":"Provided API key could not be found."}"#;
         for status in [400, 401] {
             let fault = read(status, bad, now()).unwrap_err();
             assert_eq!(fault.remedy, Remedy::GiveUp);

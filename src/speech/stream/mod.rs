@@ -90,12 +90,7 @@ const CHANNEL: usize = 256;
 impl StreamEngine {
     /// An engine whose tasks run on `runtime`.
     pub fn new(service: Service, runtime: Handle) -> Self {
-        Self {
-            service: Arc::new(service),
-            metrics: Arc::default(),
-            open: Arc::default(),
-            runtime,
-        }
+        Self { service: Arc::new(service), metrics: Arc::default(), open: Arc::default(), runtime }
     }
 
     /// What was counted of the calls that have ended.

@@ -35,7 +35,7 @@ use super::{
     metrics::Counts,
     tape::Tape,
 };
-use crate::speech::{CallMs, SpeechEvent, Transcript, Word};
+use crate::speech::{CallMs, SpeechEvent, Transcript, Word, cutter::FRAME_MS};
 
 /// How long a session waits and tries.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,8 +81,11 @@ const PREROLL_MS: CallMs = 1_000;
 const DETECTOR_MS: CallMs = 40;
 /// A request is ended in a pause when it is this long: 45 min of µ-law are 21.6 of Watson's 100 MB.
 const LONGEST_REQUEST_MS: CallMs = 45 * 60_000;
-/// After so long without a frame silence is sent in its place.
-const STARVED: Duration = Duration::from_millis(300);
+/// After so long without a frame silence is sent in its place. Frames that were only late are not
+/// lost for it, and it is soon enough for Watson, which wants half of each 30 s.
+const STARVED: Duration = Duration::from_secs(3);
+/// So much of the time that has passed may still come as frames.
+const LATE_FRAMES: Duration = Duration::from_secs(2);
 /// Listeners are told how far all is known each time it is this much.
 const TELL_EACH_MS: CallMs = 100;
 /// Words of a service that does not say how sure it is.
@@ -228,7 +231,8 @@ impl Session {
             return;
         }
         self.forget_what_is_gone();
-        let base = self.tape.from_ms().max(self.settled);
+        // Frames stay whole, as they came.
+        let base = self.tape.from_ms().max(self.settled / FRAME_MS * FRAME_MS);
         self.link = Link::Up(Request {
             base,
             sent: base,
@@ -280,7 +284,11 @@ impl Session {
             Link::Down { .. } | Link::Over => return,
         };
         self.counts.faults += 1;
-        tracing::info!(service = self.dialect.name(), fault = fault.text, "Recognition was cut off.");
+        tracing::info!(
+            service = self.dialect.name(),
+            fault = fault.text,
+            "Recognition was cut off."
+        );
         self.out.clear();
         match fault.remedy {
             Remedy::GiveUp => return self.give_up(&fault.text),
@@ -314,7 +322,7 @@ impl Session {
             && now.saturating_duration_since(at) >= STARVED
         {
             // As far as the call must have come by now, less what may still be on its way.
-            let gone = now.saturating_duration_since(at).saturating_sub(STARVED / 2);
+            let gone = now.saturating_duration_since(at).saturating_sub(LATE_FRAMES);
             let gone = CallMs::try_from(gone.as_millis()).unwrap_or(CallMs::MAX);
             self.tape.silence_until(heard.saturating_add(gone));
         }
@@ -468,9 +476,9 @@ impl Session {
         let all = self.tape.to_ms();
         let to = self.flush_wanted.filter(|_| !self.ended).map_or(all, |until| until.min(all));
         let hurry = self.flush_wanted.is_some() || self.ended;
-        let held_back = request.awaiting.is_some_and(|awaiting| {
-            restarts || awaiting.is_last || self.flush_wanted.is_some()
-        });
+        let held_back = request
+            .awaiting
+            .is_some_and(|awaiting| restarts || awaiting.is_last || self.flush_wanted.is_some());
         if held_back || (!hurry && to.saturating_sub(request.sent) < CHUNK_MS) {
             return;
         }
@@ -516,6 +524,10 @@ impl Session {
         if request.awaiting.is_some() || (self.flush_wanted.is_none() && !self.ended) {
             return;
         }
+        // That it is ready after the greeting could be taken for the answer to a flush.
+        if self.dialect.says_ready() && !request.is_ready {
+            return;
+        }
         self.flush_wanted = None;
         let is_last = self.ended;
         if request.sent == request.flushed {
@@ -544,10 +556,8 @@ impl Session {
     fn ready(&mut self, now: Instant) {
         let restarts = self.dialect.restarts();
         let Link::Up(request) = &mut self.link else { return };
-        let Some(awaiting) = request.awaiting.take() else {
-            request.is_ready = true;
-            return;
-        };
+        request.is_ready = true;
+        let Some(awaiting) = request.awaiting.take() else { return };
         request.flushed = awaiting.until;
         if restarts {
             request.base = awaiting.until;
@@ -649,7 +659,7 @@ impl Session {
     fn settle(&mut self, at: CallMs, tail: CallMs) {
         if at > self.settled {
             self.settled = at;
-            self.tape.forget_before(at);
+            self.tape.forget_before(at / FRAME_MS * FRAME_MS);
             self.tape.forget_sound_before(at, tail);
         }
     }

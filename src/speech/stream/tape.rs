@@ -113,11 +113,14 @@ impl Tape {
         self.forget_sound_before(at_ms, 0);
     }
 
-    /// Forgets only that there was sound before this: it has been recognised. So is sound that ends
-    /// within `tail_ms` after it.
+    /// Forgets only that there was sound before this: it has been recognised. So is sound that ended
+    /// within `tail_ms` after it, if it is over.
     pub fn forget_sound_before(&mut self, at_ms: CallMs, tail_ms: CallMs) {
-        let end = at_ms.saturating_add(tail_ms);
-        while self.sounds.front().is_some_and(|sound| sound.end <= end) {
+        let (end, now) = (at_ms.saturating_add(tail_ms), self.to_ms());
+        let is_known = |sound: &Range<CallMs>| {
+            sound.end <= at_ms || (sound.end <= end && sound.end.saturating_add(JOIN_MS) < now)
+        };
+        while self.sounds.front().is_some_and(is_known) {
             self.sounds.pop_front();
         }
         if let Some(first) = self.sounds.front_mut() {

@@ -28,9 +28,7 @@ use phoneai_media::codec::g711;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::dialect::{
-    Dialect, Fault, HeardWord, Outgoing, Phrase, Remedy, Told, seconds_to_ms,
-};
+use super::dialect::{Dialect, Fault, HeardWord, Outgoing, Phrase, Remedy, Told, seconds_to_ms};
 
 /// How Watson is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -308,10 +306,7 @@ mod tests {
     #[test]
     fn the_address_has_the_model_and_what_else_belongs_to_a_connection() {
         let base = "https://api.eu-de.example.test/instances/6bba/v1/recognize";
-        assert_eq!(
-            settings().address().as_str(),
-            format!("{base}?model=en-US_Telephony")
-        );
+        assert_eq!(settings().address().as_str(), format!("{base}?model=en-US_Telephony"));
         let all = WatsonSettings {
             url: Url::parse(&format!("{base}/")).unwrap(),
             model: "en-US_NarrowbandModel".to_owned(),
@@ -361,8 +356,7 @@ mod tests {
         let parameters = WatsonSettings::parameters(
             r#"{"sad_module": 2, "low_latency": false, "end_of_phrase_silence_time": 1.5}"#,
         );
-        let watson =
-            Watson::new(&WatsonSettings { parameters: parameters.unwrap(), ..settings() });
+        let watson = Watson::new(&WatsonSettings { parameters: parameters.unwrap(), ..settings() });
         assert_eq!(watson.start["sad_module"], 2);
         assert_eq!(watson.start["low_latency"], false);
         assert_eq!(watson.phrase_silence_ms(), 1500);
@@ -407,9 +401,10 @@ mod tests {
         assert_eq!(read(event), []);
         assert_eq!(read(r#"{"result_index": 0, "results": []}"#), []);
         assert_eq!(read(r#"{"speaker_labels": [{"from": 0.1}]}"#), []);
-        assert_eq!(words(&read(r#"{"results":[{"alternatives":[{"timestamps":[["a"],7]}]}]}"#)), [
-            ("a".to_owned(), None, None)
-        ]);
+        assert_eq!(
+            words(&read(r#"{"results":[{"alternatives":[{"timestamps":[["a"],7]}]}]}"#)),
+            [("a".to_owned(), None, None)]
+        );
     }
 
     #[test]
@@ -442,7 +437,10 @@ mod tests {
             (r#"{"error": {"odd": true}}"#, Remedy::Reconnect),
         ] {
             let told = read(text);
-            assert!(matches!(&told[..], [Told::Fault(f)] if f.remedy == remedy), "{text}: {told:?}");
+            assert!(
+                matches!(&told[..], [Told::Fault(f)] if f.remedy == remedy),
+                "{text}: {told:?}"
+            );
         }
         let watson = Watson::new(&settings());
         for (status, remedy) in [
