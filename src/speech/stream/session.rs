@@ -73,8 +73,9 @@ const LONGEST_CHUNK_MS: CallMs = 2_000;
 const LATE_MS: CallMs = 1_500;
 /// Sound of which no word came for so long may be music: whether it is, a flush tells.
 const WORDLESS_MS: CallMs = 10_000;
-/// Sound that ends this soon after a final word belongs to it: breath, or the end of a consonant.
-const TAIL_MS: CallMs = 400;
+/// Sound that ends this soon after a final word belongs to it, breath or the end of a consonant:
+/// services end a phrase after a longer silence, unless they are asked to.
+const TAIL_MS: CallMs = 500;
 /// Silence that is kept on the tape in front of what may come: the beginning of a word is soft.
 const PREROLL_MS: CallMs = 1_000;
 /// The activity detector tells sound from its second frame on.
@@ -231,8 +232,13 @@ impl Session {
             return;
         }
         self.forget_what_is_gone();
+        // What lies before the sound without words need not be heard again.
+        let sound = self.tape.sound().map_or(self.tape.to_ms(), |sound| sound.start);
+        let known = self.settled.max(sound.saturating_sub(PREROLL_MS));
         // Frames stay whole, as they came.
-        let base = self.tape.from_ms().max(self.settled / FRAME_MS * FRAME_MS);
+        let base = self.tape.from_ms().max(known / FRAME_MS * FRAME_MS);
+        self.quiet = self.quiet.max(base);
+        self.tape.forget_before(base);
         self.link = Link::Up(Request {
             base,
             sent: base,
@@ -579,7 +585,7 @@ impl Session {
 
     fn phrase(&mut self, phrase: Phrase) {
         let Link::Up(request) = &self.link else { return };
-        let base = request.base;
+        let (base, asked) = (request.base, request.awaiting.map(|awaiting| awaiting.until));
         let words = self.placed(base, &phrase.words);
         let until = phrase.until_ms.map(|until| base.saturating_add(until));
         self.worked();
@@ -608,7 +614,9 @@ impl Session {
         }
         let settled = [end, until].into_iter().flatten().max();
         if let Some(settled) = settled {
-            self.settle(settled.min(self.tape.to_ms()), TAIL_MS);
+            // Beyond where words were asked for there may be more.
+            let tail = asked.map_or(TAIL_MS, |until| until.saturating_sub(settled).min(TAIL_MS));
+            self.settle(settled.min(self.tape.to_ms()), tail);
         }
     }
 
