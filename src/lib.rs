@@ -8,6 +8,7 @@ pub mod carrier;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod extensions;
 pub mod http;
 pub mod log;
 pub mod policy;

@@ -7,13 +7,16 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use phoneai_clock::Clock;
 use phoneai_media::{
     recorder::RecorderError,
     socket::{MediaError, MediaThreads, PortRange},
 };
 use phoneai_sip::{
-    endpoint::{Endpoint, EndpointConfig},
+    endpoint::{Endpoint, EndpointConfig, Reception},
+    guard::GuardConfig,
+    registrar::Binding,
     registration::{RegistrationConfig, RegistrationState},
     transport::udp::{self, BindError},
 };
@@ -41,6 +44,10 @@ use crate::{
         retry::Backoff,
         scheduler::{self, SchedulerSettings, Waker},
     },
+    extensions::{
+        Phones,
+        answer::{Answering, PromptError},
+    },
     http::{AddressPolicy, Client, HttpError, Limits as HttpLimits},
     speech::{Engine, SpeechError},
     store::{Store, StoreError},
@@ -55,6 +62,8 @@ const GAP: Duration = Duration::from_secs(2);
 const GOODBYE: Duration = Duration::from_secs(10);
 /// How long it then waits for what SIP still has in flight.
 const LAST_MESSAGES: Duration = Duration::from_secs(2);
+/// Transactions that there may be for each call at a time: two in 32 s for each that was short.
+const TRANSACTIONS_PER_CALL: usize = 20;
 /// Threads for media; each carries some hundred calls.
 const MEDIA_THREADS: usize = 1;
 /// How long the carrier's HTTP services may take, in seconds.
@@ -93,6 +102,9 @@ pub enum StartError {
     /// The carrier's address.
     #[error("flowroute.url: {0}")]
     CarrierUrl(#[from] url::ParseError),
+    /// The recording of a test number.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     /// The socket for the API.
     #[error(
         "api.listen: cannot listen on {address}: {error}; stop the other program there, or set another port (0 takes a free one)"
@@ -112,7 +124,12 @@ pub struct Running {
     store: Store,
     gate: Gate,
     live: Live,
+    lines: Option<Lines>,
+    /// Where phones come in, and the trunk too unless it has a place of its own.
+    phones: udp::Handle,
+    /// Where the trunk is.
     sip: udp::Handle,
+    keeper: JoinHandle<()>,
     stop: watch::Sender<bool>,
     scheduler: Option<JoinHandle<()>>,
     plain_calls: PlainCalls,
@@ -148,20 +165,24 @@ pub async fn start(
     let api_addr = listener
         .local_addr()
         .map_err(|error| StartError::Api { address: config.api.listen, error })?;
-    let socket = udp::bind(config.sip.listen)?;
-    let sip_addr = socket.local_addr().map_err(StartError::SipSocket)?;
-    let endpoint = Endpoint::new(
-        EndpointConfig::new(advertised(&config, sip_addr)),
-        StdRng::from_os_rng().random(),
-    );
-    let (sip, inlets) = udp::spawn(socket, endpoint, clock).map_err(StartError::SipSocket)?;
-    // Nobody can be called here yet: callers get 503 until extensions exist.
-    drop(inlets);
     let media = MediaThreads::start(MEDIA_THREADS, clock)?;
+    let Signalling { phones, sip, keeper, inlets } = signalling(&config, &store, clock).await?;
+    let sip_addr = phones.local_addr();
 
     let gate = Gate::open(config.policy(), store.clone()).await?;
     let live = Live::new();
     let (stop, stopping) = watch::channel(false);
+    let keeper = keeper.keep(phones.clone(), stopping.clone());
+    let answering = Answering::new(
+        config.test_numbers.clone(),
+        media.clone(),
+        (config.media.bind.unwrap_or(sip_addr.ip()), media_ports(&config)),
+        config.sip.advertise,
+        clock,
+    )?;
+    for inlets in inlets {
+        tokio::spawn(answering.clone().run(inlets, stopping.clone(), gate.stopped()));
+    }
     let waker = Waker::default();
     let recordings = match config.recording.enabled {
         true => Some(Shelf::new(&config.store.data_dir)?),
@@ -169,8 +190,9 @@ pub async fn start(
     };
     let lines = config.trunk.clone().map(|trunk| {
         let settings = line_settings(&config, trunk);
-        let (sip, store, live) = (sip.clone(), store.clone(), live.clone());
-        Lines::new(settings, sip, media, engine, store, gate.clone(), recordings, live, clock)
+        let endpoints = [sip.clone(), phones.clone()];
+        let (store, live) = (store.clone(), live.clone());
+        Lines::new(settings, endpoints, media, engine, store, gate.clone(), recordings, live, clock)
     });
     let (registration, readiness) = match &config.trunk {
         Some(trunk) if trunk.register => {
@@ -189,7 +211,7 @@ pub async fn start(
         warn!("No trunk is configured (trunk.address): no number can be called.");
     }
     let max_call = Duration::from_secs(config.crawl.max_call_seconds.into());
-    let desk = Desk::new(lines, waker, readiness.clone(), max_call, stopping.clone());
+    let desk = Desk::new(lines.clone(), waker, readiness.clone(), max_call, stopping.clone());
     let plain_calls = desk.plain_calls();
     let carrier_desk = carrier_desk(&config, store.clone())?;
     let client = http_client(config.webhooks.policy(), config.webhooks.timeout_seconds)?;
@@ -216,7 +238,10 @@ pub async fn start(
         store,
         gate,
         live,
+        lines,
+        phones,
         sip,
+        keeper,
         stop,
         scheduler,
         plain_calls,
@@ -238,6 +263,19 @@ impl Running {
         self.sip_addr
     }
 
+    /// Where SIP listens for the trunk.
+    pub fn trunk_addr(&self) -> SocketAddr {
+        self.sip.local_addr()
+    }
+
+    /// The phones of an extension, the preferred one first.
+    pub async fn phones_of(&self, extension: &str) -> Vec<Binding> {
+        let user = extension.to_owned();
+        let found = self.phones.with_reception(move |now, phones| phones.bindings(now, &user, ""));
+        // An error means that the endpoint has ended.
+        found.await.unwrap_or_default()
+    }
+
     /// The database.
     pub fn store(&self) -> &Store {
         &self.store
@@ -251,6 +289,11 @@ impl Running {
     /// What is going on.
     pub fn live(&self) -> &Live {
         &self.live
+    }
+
+    /// What calls are placed through; `None` without a trunk.
+    pub fn lines(&self) -> Option<&Lines> {
+        self.lines.as_ref()
     }
 
     /// Waits until the trunk has registered us, however long that takes; at once where there is
@@ -277,8 +320,9 @@ impl Running {
             }
         };
         // Real time: an operator waits for this, however fast the calls' clock runs.
-        let (calls, _, _, _) = tokio::join!(
+        let (calls, _, _, _, _) = tokio::join!(
             timeout(GOODBYE, calls),
+            timeout(GOODBYE, self.keeper),
             timeout(GOODBYE, registration),
             timeout(GOODBYE, self.carrier.over()),
             timeout(GOODBYE, self.api),
@@ -286,10 +330,66 @@ impl Running {
         if calls.is_err() {
             warn!("Some calls did not end in time; their scans are taken up at the next start.");
         }
-        self.sip.shutdown(LAST_MESSAGES).await;
+        tokio::join!(self.phones.shutdown(LAST_MESSAGES), self.sip.shutdown(LAST_MESSAGES));
         self.store.close().await;
         info!("The service has ended.");
     }
+}
+
+/// The endpoints of SIP.
+struct Signalling {
+    phones: udp::Handle,
+    /// That of the trunk: another one, or the same.
+    sip: udp::Handle,
+    keeper: Phones,
+    inlets: Vec<udp::Inlets>,
+}
+
+/// Starts the endpoints. All the phones' accounts are known before the first of them is heard.
+async fn signalling(
+    config: &Config,
+    store: &Store,
+    clock: Clock,
+) -> Result<Signalling, StartError> {
+    let mut random = StdRng::from_os_rng();
+    let trunk_socket = config.sip.trunk_listen.map(udp::bind).transpose()?;
+    let socket = udp::bind(config.sip.listen)?;
+    let shared = if trunk_socket.is_none() { trusted(config) } else { Vec::new() };
+    let (key, store) = (random.random(), store.clone());
+    let (keeper, reception) = Phones::open(&config.extensions, store, clock, key, shared).await?;
+    let mut start = |socket: std::net::UdpSocket, reception| {
+        let address = socket.local_addr()?;
+        let max_calls = config.sip.max_calls as usize;
+        let endpoint_config = EndpointConfig {
+            max_calls,
+            max_transactions: max_calls.saturating_mul(TRANSACTIONS_PER_CALL),
+            ..EndpointConfig::new(advertised(config, address))
+        };
+        let guard = GuardConfig {
+            stranger_rate: config.sip.stranger_rate,
+            ban: Duration::from_secs(config.sip.ban_seconds.into()),
+            ..GuardConfig::default()
+        };
+        let endpoint = Endpoint::new(endpoint_config, random.random())
+            .with_reception(reception)
+            .with_guard(clock.now(), guard);
+        udp::spawn(socket, endpoint, clock)
+    };
+    let (phones, inlets) = start(socket, reception).map_err(StartError::SipSocket)?;
+    let Some(trunk_socket) = trunk_socket else {
+        return Ok(Signalling { sip: phones.clone(), phones, keeper, inlets: vec![inlets] });
+    };
+    let reception = Reception::of_networks(trusted(config));
+    let (sip, of_trunk) = start(trunk_socket, reception).map_err(StartError::SipSocket)?;
+    Ok(Signalling { phones, sip, keeper, inlets: vec![inlets, of_trunk] })
+}
+
+/// From where the trunk's calls come in. Its name stands for many addresses, which change: those
+/// have to be configured.
+fn trusted(config: &Config) -> Vec<IpNet> {
+    let Some(trunk) = &config.trunk else { return Vec::new() };
+    let own = trunk.address.host.parse::<IpAddr>().ok().map(IpNet::from);
+    own.into_iter().chain(trunk.sources.ranges().iter().copied()).collect()
 }
 
 /// Registers at the trunk and tells how it stands, until the service stops.
@@ -422,11 +522,15 @@ fn line_settings(config: &Config, trunk: Trunk) -> LineSettings {
         trunk,
         advertise: config.sip.advertise,
         media_bind: config.media.bind,
-        media_ports: PortRange::Between { low: config.media.port_min, high: config.media.port_max },
+        media_ports: media_ports(config),
         dtmf_tone_ms: config.media.dtmf_tone_ms,
         dtmf_gap_ms: config.media.dtmf_gap_ms,
         no_packets_after: Duration::from_millis(config.media.no_packets_ms.into()),
     }
+}
+
+fn media_ports(config: &Config) -> PortRange {
+    PortRange::Between { low: config.media.port_min, high: config.media.port_max }
 }
 
 fn scheduler_settings(config: &Config) -> SchedulerSettings {
@@ -440,6 +544,9 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max_tries: crawl.max_tries,
             max_same_prompt: crawl.max_same_prompt,
             max_presses: crawl.max_presses,
+            confirm_below: crawl.confirm_below as f32 / 100.0,
+            unannounced: crawl.try_unannounced.keys().to_vec(),
+            barge_in: crawl.barge_in,
             ..Limits::default()
         },
         backoff: Backoff {
@@ -448,6 +555,7 @@ fn scheduler_settings(config: &Config) -> SchedulerSettings {
             max: Duration::from_secs(crawl.retry_max_seconds.into()),
         },
         max_concurrent_calls: crawl.max_concurrent_calls as usize,
+        parallel_calls: crawl.parallel_calls as usize,
         owner: OWNER.to_owned(),
     }
 }

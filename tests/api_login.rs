@@ -102,6 +102,40 @@ async fn a_form_of_a_session_is_taken_only_with_its_secret() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_row_has_a_form_to_change_and_delete_it() {
+    let bench = bench().await;
+    let session = cookie(&log_in(&bench, "correct+horse").await);
+    let list = browse(&bench, "GET", "/api/extensions/", &session, "").await;
+    let secret = format!("csrfmiddlewaretoken={}", csrf(&list));
+    let made = format!("{secret}&sip_username=1001&sip_password=x");
+    browse(&bench, "POST", "/api/extensions/", &session, &made).await;
+    let path = "/api/extensions/1/";
+    let page = browse(&bench, "GET", path, &session, "").await;
+    assert!(page.body.contains("name=\"sip_username\" value=\"1001\""), "{}", page.body);
+    assert!(page.body.contains("<button name=\"_method\" value=\"DELETE\">"), "{}", page.body);
+
+    let foreign = browse(&bench, "POST", path, &session, "_method=DELETE").await;
+    assert_eq!(foreign.status.as_u16(), 403);
+    let patch = format!("{secret}&sip_username=1002&sip_password=&_method=PATCH");
+    let changed = browse(&bench, "POST", path, &session, &patch).await;
+    assert_eq!(changed.status.as_u16(), 200, "{}", changed.body);
+    assert!(changed.body.contains("1002"));
+    let put = format!("{secret}&sip_username=1003&sip_password=&_method=PUT");
+    assert_eq!(browse(&bench, "POST", path, &session, &put).await.status.as_u16(), 400);
+    // What names no method of a form is what it was.
+    for other in ["", "&_method=GET", "&_method=POST"] {
+        let form = format!("{secret}{other}");
+        assert_eq!(browse(&bench, "POST", path, &session, &form).await.status.as_u16(), 405);
+    }
+    let by_token = bench.ask("POST", path, &[]).await;
+    assert_eq!(by_token.status.as_u16(), 405);
+    let delete = format!("{secret}&_method=DELETE");
+    // A page has something to show, so that it is no 204.
+    assert_eq!(browse(&bench, "POST", path, &session, &delete).await.status.as_u16(), 200);
+    assert_eq!(browse(&bench, "GET", path, &session, "").await.status.as_u16(), 404);
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_a_form_of_another_site_log_nobody_in() {
     let bench = bench().await;
     let wrong = log_in(&bench, "wrong").await;

@@ -182,6 +182,21 @@ fn a_crawl_is_shown_live_and_ends_with_the_tree() {
 }
 
 #[test]
+fn a_crawl_with_json_streams_the_events_of_the_service_and_nothing_else() {
+    let events = Box::leak(format!("{ANSWERED}{COMPLETE}").into_boxed_str());
+    let output = Double::start(events, SUCCESS).run(&["crawl", NUMBER, "--json"]);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    let sent = events.lines().filter_map(|line| line.strip_prefix("data: "));
+    let sent: Vec<serde_json::Value> =
+        sent.filter(|l| !l.contains("later")).map(|l| serde_json::from_str(l).unwrap()).collect();
+    let read: Vec<serde_json::Value> =
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(read, sent);
+    assert!(!err.contains("answered"), "{err}");
+}
+
+#[test]
 fn a_crawl_that_does_not_finish_prints_what_it_has_and_fails() {
     let double = Double::start(INCOMPLETE, SUCCESS);
     let output = double.run(&["crawl", NUMBER]);

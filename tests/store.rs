@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use phoneai::{
-    crawl::tree::{Change, DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree},
+    crawl::tree::{
+        Change, DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Standing, Tree, Variant,
+    },
     speech::{Transcript, Word},
     store::{
         AfterCall, CallOutcome, CallState, CallStep, CrawlAnswer, CrawlRequest, Import, New,
@@ -560,6 +562,8 @@ fn node(no: u32) -> Node {
         options: Vec::new(),
         audio_file: None,
         edges: BTreeMap::new(),
+        checks: 0,
+        variants: Vec::new(),
     }
 }
 
@@ -605,6 +609,30 @@ fn any_option() -> impl Strategy<Value = MenuOption> {
 }
 
 /// A prompt with number 0; whoever uses it gives it its number.
+fn any_variant() -> impl Strategy<Value = Variant> {
+    let standing =
+        prop_oneof![Just(Standing::Suspected), Just(Standing::AtTimes), Just(Standing::Former)];
+    (
+        standing,
+        prop::collection::vec(any_transcript(), 0..2),
+        (any::<u32>(), any::<u32>()),
+        prop::option::of("\\PC{0,8}"),
+        (any::<i64>(), any::<i64>()),
+    )
+        .prop_map(|(standing, transcripts, (start_ms, end_ms), audio_file, (first, last))| {
+            Variant {
+                standing,
+                kind: PromptKind::Menu,
+                transcripts,
+                start_ms,
+                end_ms,
+                audio_file,
+                first_heard: Some(first),
+                last_heard: Some(last),
+            }
+        })
+}
+
 fn any_node() -> impl Strategy<Value = Node> {
     let kind = prop_oneof![
         Just(PromptKind::Menu),
@@ -622,17 +650,22 @@ fn any_node() -> impl Strategy<Value = Node> {
         (any::<u32>(), any::<u32>()),
         prop::collection::vec(any_option(), 0..4),
         prop::option::of("\\PC{0,8}"),
-        prop::collection::btree_map(any_keys(), any_edge(), 0..3),
+        (
+            prop::collection::btree_map(any_keys(), any_edge(), 0..3),
+            prop::collection::vec(any_variant(), 0..3),
+        ),
     )
-        .prop_map(|(kind, transcripts, (start_ms, end_ms), options, audio_file, edges)| Node {
+        .prop_map(|(kind, transcripts, times, options, audio_file, (edges, variants))| Node {
             no: NodeNo(0),
             kind,
             transcripts,
-            start_ms,
-            end_ms,
+            start_ms: times.0,
+            end_ms: times.1,
             options,
             audio_file,
             edges,
+            checks: times.0 % 3,
+            variants,
         })
 }
 
@@ -645,6 +678,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             keys,
             edge
         }),
+        (0..5u32).prop_map(|no| Change::Heard(NodeNo(no))),
     ]
 }
 

@@ -39,6 +39,8 @@ fn node(no: u32) -> Node {
         options: Vec::new(),
         audio_file: Some(format!("{no}.wav")),
         edges: BTreeMap::new(),
+        checks: 0,
+        variants: Vec::new(),
     }
 }
 

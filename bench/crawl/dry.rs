@@ -22,8 +22,8 @@ use phoneai::{
         pilot::{Act, Heard, Pilot},
     },
     crawl::{
-        driver::Crawler,
-        navigator::{Limits, Navigator},
+        driver::{Crawler, SharedPlan},
+        navigator::Limits,
         tree::Tree,
     },
     simulator::{
@@ -125,8 +125,9 @@ pub fn crawl(business: &Arc<Business>, shared: &Shared) -> Crawled {
     };
     let (mut barren, mut limits) = (0, Limits::default());
     while barren < MAX_BARREN {
-        let navigator = Navigator::new(crawled.tree.clone(), limits.clone());
-        let mut call = Call::new(business, shared, Crawler::new(navigator), &mut crawled);
+        let plan = SharedPlan::new(crawled.tree.clone(), limits.clone());
+        let crawler = Crawler::new(&plan, limits.clone());
+        let mut call = Call::new(business, shared, crawler, &mut crawled);
         let seen = call.live();
         let Some(outcome) = call.pilot.outcome() else {
             crawled.reason = "a call has no outcome".to_owned();
@@ -358,7 +359,9 @@ impl<'a> Call<'a> {
                 Act::Tell(What::Prompt { node, kind, options, new, .. }) => {
                     self.note(&format!("prompt {node:?} {kind:?} new {new} {options:?}"));
                 }
-                Act::BeginPrompt { .. }
+                // A single call waits for no other.
+                Act::Wait(_)
+                | Act::BeginPrompt { .. }
                 | Act::EndPrompt { .. }
                 | Act::Press { .. }
                 | Act::Tell(_) => {}

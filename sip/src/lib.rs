@@ -11,6 +11,7 @@
 pub mod auth;
 mod dialog;
 pub mod endpoint;
+pub mod guard;
 pub mod message;
 pub mod registrar;
 pub mod registration;

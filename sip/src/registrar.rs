@@ -5,8 +5,7 @@
 //! [`Message::check`](crate::message::Message::check); it gives the response a To tag.
 
 use std::{
-    collections::HashMap,
-    net::SocketAddr,
+    collections::{HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -16,6 +15,7 @@ use crate::{
         Contact, HeaderName, Host, Message, Method, NameAddr, Response, Scheme, Start, StatusCode,
         Uri,
     },
+    transport::Flow,
     verdict,
 };
 
@@ -25,11 +25,17 @@ const MAX_PATH: usize = 8;
 const MAX_INSTANCE: usize = 256;
 /// Seconds after which a client may try again when the table is full.
 const RETRY_AFTER_S: u32 = 300;
+/// The least time between two searches for bindings that have ended: each looks at all of them.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How often a phone behind a NAT hears from us, so that its mapping stays: RFC 4787 §4.3 wants
+/// mappings of UDP to live two minutes, the routers of homes let them die after 30 seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
 
 /// Bounds of a registrar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistrarConfig {
-    /// Domains that it serves, without case; empty to take any.
+    /// Domains that it serves, without case; empty to take any, so that all names of a server stand
+    /// for the same users.
     pub domains: Vec<String>,
     /// The shortest registration in seconds; a shorter wish gets 423.
     pub min_expires_s: u32,
@@ -62,7 +68,7 @@ pub struct Binding {
     /// The Contact's URI as the phone wrote it.
     pub contact: String,
     /// Where the REGISTER really came from: the way back through a NAT.
-    pub source: SocketAddr,
+    pub source: Flow,
     /// Preference in thousandths.
     pub q_thousandths: u16,
     /// When it ends.
@@ -73,8 +79,20 @@ pub struct Binding {
     /// The phone and its flow (RFC 5626 §6): another REGISTER with both replaces this binding,
     /// whatever its Contact.
     pub flow: Option<(String, u32)>,
-    call_id: String,
-    cseq: u32,
+    /// The Call-ID of the REGISTER, with which its CSeq is compared.
+    pub call_id: String,
+    /// The CSeq of the REGISTER.
+    pub cseq: u32,
+}
+
+impl Binding {
+    /// True if the phone's Contact does not lead to it: there is a NAT between us.
+    pub fn is_behind_nat(&self) -> bool {
+        let Ok(uri) = Uri::parse(self.contact.as_bytes()) else { return true };
+        let peer = self.source.peer;
+        let port = uri.port().unwrap_or(self.source.transport.default_port());
+        uri.host().and_then(|host| host.ip()) != Some(peer.ip()) || port != peer.port()
+    }
 }
 
 /// The bindings of all users of one authority.
@@ -82,9 +100,23 @@ pub struct Binding {
 pub struct Registrar {
     config: RegistrarConfig,
     digest: DigestServer,
-    records: HashMap<String, Vec<Binding>>,
-    /// Not later than the first end of a binding.
+    records: HashMap<String, Record>,
+    /// Not later than the first end of a binding, but for [`SWEEP`].
     wake: Option<Instant>,
+    /// No search for ended bindings before.
+    swept_until: Option<Instant>,
+    /// Addresses of record with a phone behind a NAT, in the order in which they hear from us.
+    pings: VecDeque<(Instant, String)>,
+    /// Addresses of record that changed since the last [`Registrar::take_changed`].
+    changed: HashSet<String>,
+}
+
+/// What is kept of an address of record.
+#[derive(Debug, Default)]
+struct Record {
+    bindings: Vec<Binding>,
+    /// True while it stands in the queue of pings.
+    pinged: bool,
 }
 
 /// A response before it has become one: status, and a reason phrase if the usual one says little.
@@ -102,18 +134,59 @@ impl From<StatusCode> for Failure {
 impl Registrar {
     /// An empty registrar; `digest` is the authority for its users.
     pub fn new(config: RegistrarConfig, digest: DigestServer) -> Self {
-        Self { config, digest, records: HashMap::new(), wake: None }
+        Self {
+            config,
+            digest,
+            records: HashMap::new(),
+            wake: None,
+            swept_until: None,
+            pings: VecDeque::new(),
+            changed: HashSet::new(),
+        }
+    }
+
+    /// The realm of its users.
+    pub fn realm(&self) -> &str {
+        self.digest.realm()
+    }
+
+    /// The authority for its users, to challenge other requests than REGISTER.
+    pub fn digest_mut(&mut self) -> &mut DigestServer {
+        &mut self.digest
     }
 
     /// Handles a REGISTER. `secret` finds the HA1 of a user by name.
     pub fn handle(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Flow,
         request: &Message<'_>,
         secret: impl FnOnce(&str) -> Option<Ha1>,
     ) -> Response {
-        match self.register(now, source, request, secret) {
+        self.handle_judged(now, source, request, secret).0
+    }
+
+    /// As [`Registrar::handle`], and what the credentials were worth, if they were looked at: for
+    /// whoever counts wrong passwords.
+    pub fn handle_judged(
+        &mut self,
+        now: Instant,
+        source: Flow,
+        request: &Message<'_>,
+        secret: impl FnOnce(&str) -> Option<Ha1>,
+    ) -> (Response, Option<Verdict>) {
+        let mut judged = None;
+        let done = self.register(now, source, request, (secret, &mut judged));
+        (self.response(now, request, done), judged)
+    }
+
+    fn response(
+        &self,
+        now: Instant,
+        request: &Message<'_>,
+        done: Result<Vec<Binding>, Failure>,
+    ) -> Response {
+        match done {
             Ok(bindings) => {
                 let mut response = Response::to(request, StatusCode::OK);
                 // RFC 3327 §5.3, RFC 5626 §6: what was understood is told.
@@ -144,14 +217,19 @@ impl Registrar {
     pub fn bindings(&self, now: Instant, user: &str, domain: &str) -> Vec<&Binding> {
         let mut found: Vec<&Binding> = self
             .records
-            .get(&key(user, domain))
+            .get(&self.key(user, domain))
             .into_iter()
-            .flatten()
+            .flat_map(|record| &record.bindings)
             .filter(|binding| binding.expires_at > now)
             .collect();
         found
             .sort_by_key(|b| (std::cmp::Reverse(b.q_thousandths), std::cmp::Reverse(b.expires_at)));
         found
+    }
+
+    /// Where phones are that are registered.
+    pub fn sources(&self) -> impl Iterator<Item = Flow> {
+        self.records.values().flat_map(|record| &record.bindings).map(|binding| binding.source)
     }
 
     /// Addresses of record with bindings, ended ones included until the next time-out.
@@ -164,27 +242,98 @@ impl Registrar {
         self.records.is_empty()
     }
 
-    /// When to call [`Registrar::handle_timeout`]: not later than the first binding ends, perhaps
-    /// earlier if it was refreshed since.
+    /// When to call [`Registrar::handle_timeout`] and [`Registrar::poll_ping`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.wake
+        let ping = self.pings.front().map(|(due, _)| *due);
+        self.wake.max(self.wake.and(self.swept_until)).into_iter().chain(ping).min()
     }
 
-    /// Removes bindings that have ended.
+    /// Removes bindings that have ended. Those that end soon after stay until the next time: nobody
+    /// is told of them any more.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.records.retain(|_, bindings| {
-            bindings.retain(|binding| binding.expires_at > now);
-            !bindings.is_empty()
+        if self.wake.is_none_or(|wake| wake > now) || self.swept_until.is_some_and(|at| at > now) {
+            return;
+        }
+        self.sweep(now);
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let changed = &mut self.changed;
+        self.records.retain(|key, record| {
+            let before = record.bindings.len();
+            record.bindings.retain(|binding| binding.expires_at > now);
+            if record.bindings.len() < before {
+                changed.insert(key.clone());
+            }
+            !record.bindings.is_empty()
         });
-        self.wake = self.records.values().flatten().map(|binding| binding.expires_at).min();
+        let bindings = self.records.values().flat_map(|record| &record.bindings);
+        self.wake = bindings.map(|binding| binding.expires_at).min();
+        self.swept_until = Some(now + SWEEP);
+    }
+
+    /// The phones behind NATs of the next user whose turn it is to hear from us, so that the way to
+    /// them stays open. To be called until it gives `None`.
+    pub fn poll_ping(&mut self, now: Instant) -> Option<Vec<Binding>> {
+        self.pings.front().filter(|(due, _)| *due <= now)?;
+        let (_, key) = self.pings.pop_front()?;
+        let record = self.records.get_mut(&key);
+        let Some(record) = record else { return Some(Vec::new()) };
+        let alive = |binding: &&Binding| binding.expires_at > now && binding.is_behind_nat();
+        let found: Vec<Binding> = record.bindings.iter().filter(alive).cloned().collect();
+        record.pinged = !found.is_empty();
+        if record.pinged {
+            self.pings.push_back((now + KEEP_ALIVE, key));
+        }
+        Some(found)
+    }
+
+    /// At most `limit` addresses of record that changed since they were taken last, each with its
+    /// bindings: what is to be written down. `true` with them if there are more.
+    pub fn take_changed(
+        &mut self,
+        now: Instant,
+        limit: usize,
+    ) -> (Vec<(String, Vec<Binding>)>, bool) {
+        let keys: Vec<String> = self.changed.iter().take(limit).cloned().collect();
+        let taken = keys.into_iter().map(|key| {
+            self.changed.remove(&key);
+            let record = self.records.get(&key);
+            let bindings = record.into_iter().flat_map(|record| &record.bindings);
+            (key, bindings.filter(|binding| binding.expires_at > now).cloned().collect())
+        });
+        let taken = taken.collect();
+        (taken, !self.changed.is_empty())
+    }
+
+    /// Puts back what was written down, after a restart. What has ended meanwhile, and what finds
+    /// no room, is left out.
+    pub fn restore(&mut self, now: Instant, key: String, mut bindings: Vec<Binding>) {
+        bindings.retain(|binding| binding.expires_at > now);
+        bindings.truncate(self.config.max_bindings);
+        if bindings.is_empty() || self.records.len() >= self.config.max_records {
+            return;
+        }
+        self.put(now, &key, bindings);
+    }
+
+    /// Removes a user's bindings under every domain: the account is gone, or has another password.
+    pub fn remove(&mut self, user: &str) {
+        let mut keys = vec![self.key(user, "")];
+        keys.extend(self.config.domains.iter().map(|domain| self.key(user, domain)));
+        for key in keys {
+            if self.records.remove(&key).is_some() {
+                self.changed.insert(key);
+            }
+        }
     }
 
     fn register(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Flow,
         request: &Message<'_>,
-        secret: impl FnOnce(&str) -> Option<Ha1>,
+        (secret, judged): (impl FnOnce(&str) -> Option<Ha1>, &mut Option<Verdict>),
     ) -> Result<Vec<Binding>, Failure> {
         let bad = |_| Failure::from(StatusCode::BAD_REQUEST);
         let Start::Request { method, uri } = request.start() else {
@@ -198,7 +347,7 @@ impl Registrar {
             return Err(StatusCode::NOT_FOUND.into());
         }
         require(request)?;
-        let username = self.authenticate(now, source, request, uri, secret)?;
+        let username = self.authenticate(now, source, request, uri, (secret, judged))?;
         let to = request.to().map_err(bad)?;
         // RFC 3261 §10.3 step 4: who may change whose bindings. Here: everyone their own.
         let (Scheme::Sip | Scheme::Sips, Some(user), Some(host)) =
@@ -212,26 +361,29 @@ impl Registrar {
         if !self.serves(host) {
             return Err(StatusCode::NOT_FOUND.into());
         }
-        self.update(now, source, request, &key(&user, &host.to_string()))
+        self.update(now, source, request, &self.key(&user, &host.to_string()))
     }
 
     fn authenticate(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Flow,
         request: &Message<'_>,
         uri: &[u8],
-        secret: impl FnOnce(&str) -> Option<Ha1>,
+        (secret, judged): (impl FnOnce(&str) -> Option<Ha1>, &mut Option<Verdict>),
     ) -> Result<String, Failure> {
         let body = request.body();
-        let claim = Claim { source: source.ip(), method: Method::Register, uri, body };
+        let address = source.peer.ip();
+        let claim = Claim { source: address, method: Method::Register, uri, body };
         let values = request.authorization().filter_map(Result::ok);
-        let stale = match self.digest.verify(now, &claim, values, secret) {
+        let verdict = self.digest.verify(now, &claim, values, secret);
+        *judged = Some(verdict.clone());
+        let stale = match verdict {
             Verdict::Accepted { username } => return Ok(username),
             Verdict::Stale => true,
             Verdict::Refused(_) => false,
         };
-        let lines = self.digest.challenge(now, source.ip(), stale);
+        let lines = self.digest.challenge(now, address, stale);
         let headers = lines.into_iter().map(|l| (HeaderName::WwwAuthenticate, l)).collect();
         Err(Failure { code: StatusCode::UNAUTHORIZED, headers })
     }
@@ -239,7 +391,7 @@ impl Registrar {
     fn update(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Flow,
         request: &Message<'_>,
         key: &str,
     ) -> Result<Vec<Binding>, Failure> {
@@ -249,12 +401,13 @@ impl Registrar {
         let expires = request.expires().map_err(bad)?;
         let wishes = wishes(request, self.config.max_bindings, expires)?;
         let path = path(request)?;
-        let mut bindings: Vec<Binding> = self.records.get(key).cloned().unwrap_or_default();
+        let known = self.records.get(key).map(|record| record.bindings.clone());
+        let mut bindings: Vec<Binding> = known.unwrap_or_default();
         bindings.retain(|binding| binding.expires_at > now);
         // §10.3 step 7: an older request of the same phone must not undo a newer one.
         let is_old = |b: &Binding| b.call_id == call_id && cseq <= b.cseq;
         match wishes {
-            Wishes::Fetch => {}
+            Wishes::Fetch => return Ok(bindings),
             Wishes::RemoveAll => {
                 if bindings.iter().any(is_old) {
                     return Err(StatusCode::SERVER_INTERNAL_ERROR.into());
@@ -301,7 +454,9 @@ impl Registrar {
     /// Stores a record, or refuses a new one when the table is full of living ones.
     fn keep(&mut self, now: Instant, key: &str, bindings: &[Binding]) -> Result<(), Failure> {
         if bindings.is_empty() {
-            self.records.remove(key);
+            if self.records.remove(key).is_some() {
+                self.changed.insert(key.to_owned());
+            }
             return Ok(());
         }
         if !self.records.contains_key(key) && self.records.len() >= self.config.max_records {
@@ -311,10 +466,31 @@ impl Registrar {
                 return Err(Failure { code: StatusCode::SERVICE_UNAVAILABLE, headers });
             }
         }
+        self.put(now, key, bindings.to_vec());
+        self.changed.insert(key.to_owned());
+        Ok(())
+    }
+
+    /// Stores a record and has its phones hear from us if they are behind a NAT.
+    fn put(&mut self, now: Instant, key: &str, bindings: Vec<Binding>) {
         let first_end = bindings.iter().map(|binding| binding.expires_at).min();
         self.wake = self.wake.into_iter().chain(first_end).min();
-        self.records.insert(key.to_owned(), bindings.to_vec());
-        Ok(())
+        let behind_nat = bindings.iter().any(Binding::is_behind_nat);
+        let record = self.records.entry(key.to_owned()).or_default();
+        record.bindings = bindings;
+        if behind_nat && !record.pinged {
+            record.pinged = true;
+            self.pings.push_back((now + KEEP_ALIVE, key.to_owned()));
+        }
+    }
+
+    /// The address of record. Users are compared by case, hosts are not (§19.1.4); escapes are
+    /// resolved before. A registrar that takes any domain has one user of each name.
+    fn key(&self, user: &str, domain: &str) -> String {
+        match self.config.domains.is_empty() {
+            true => format!("{user}@"),
+            false => format!("{user}@{}", domain.to_ascii_lowercase()),
+        }
     }
 
     fn granted_s(&self, wish: Option<u32>) -> Result<u32, Failure> {
@@ -406,11 +582,6 @@ fn drop_first_to_end(bindings: &mut Vec<Binding>) {
     if let Some(at) = first {
         bindings.remove(at);
     }
-}
-
-/// Users are compared by case, hosts are not (§19.1.4); escapes are resolved before.
-fn key(user: &str, domain: &str) -> String {
-    format!("{user}@{}", domain.to_ascii_lowercase())
 }
 
 fn remaining_s(now: Instant, end: Instant) -> u64 {

@@ -11,6 +11,7 @@ use phoneai_sip::{
     auth::{Credentials, DigestClient, DigestServer, Ha1, Password},
     message::{HeaderName, Message, Method, OwnedMessage, Request, StatusCode},
     registrar::{Registrar, RegistrarConfig},
+    transport::Flow,
 };
 
 struct Phone {
@@ -57,6 +58,7 @@ impl Phone {
         let message = Message::parse(&bytes).unwrap();
         message.check().unwrap();
         let source: SocketAddr = "192.0.2.7:61000".parse().unwrap();
+        let source = Flow::udp(source);
         let response = self.registrar.handle(self.now, source, &message, |user| {
             let password = Password::new("secret");
             ["1001", "1002"].contains(&user).then(|| Ha1::new(user, "example.com", &password))
@@ -111,7 +113,7 @@ fn a_phone_registers_refreshes_and_leaves() {
 #[test]
 fn bindings_end_by_themselves() {
     let mut phone = Phone::new(RegistrarConfig::default());
-    phone.status(&[(Contact, "<sip:a@192.0.2.7>"), (Expires, "60")]);
+    phone.status(&[(Contact, "<sip:a@192.0.2.7:61000>"), (Expires, "60")]);
     assert_eq!(phone.registrar.poll_timeout(), Some(phone.now + Duration::from_secs(60)));
     phone.now += Duration::from_secs(60);
     assert!(phone.contacts().is_empty());
@@ -181,7 +183,8 @@ fn nobody_registers_for_another() {
 
 #[test]
 fn bindings_and_records_are_bounded() {
-    let config = RegistrarConfig { max_bindings: 2, max_records: 1, ..Default::default() };
+    let domains = vec!["example.com".into(), "other.example.com".into()];
+    let config = RegistrarConfig { domains, max_bindings: 2, max_records: 1, ..Default::default() };
     let mut phone = Phone::new(config);
     let three = "<sip:a@192.0.2.1>, <sip:b@192.0.2.1>, <sip:c@192.0.2.1>";
     assert_eq!(phone.status(&[(Contact, three)]), 400);
@@ -220,4 +223,72 @@ fn a_path_comes_back_and_a_flow_replaces_its_own_binding() {
     assert_eq!(phone.contacts().len(), 2);
     assert_eq!(phone.status(&[(Contact, other), (HeaderName::Require, "path, outbound")]), 200);
     assert_eq!(phone.status(&[(Contact, other), (HeaderName::Require, "gruu")]), 420);
+}
+
+#[test]
+fn a_registrar_of_any_domain_has_one_user_of_each_name() {
+    let mut phone = Phone::new(RegistrarConfig::default());
+    assert_eq!(phone.status(&[(Contact, "<sip:a@192.0.2.7:61000>")]), 200);
+    phone.to = "<sip:1001@192.0.2.200>".into();
+    assert_eq!(phone.status(&[(Contact, "<sip:b@192.0.2.7:61000>")]), 200);
+    assert_eq!(phone.contacts().len(), 2);
+}
+
+#[test]
+fn a_phone_behind_a_nat_hears_from_us_each_25_seconds_as_long_as_it_is_registered() {
+    let mut phone = Phone::new(RegistrarConfig::default());
+    phone.status(&[(Contact, "<sip:a@10.0.0.5>"), (Expires, "60")]);
+    let mut heard = 0;
+    while let Some(due) = phone.registrar.poll_timeout() {
+        phone.now = due;
+        phone.registrar.handle_timeout(due);
+        while let Some(phones) = phone.registrar.poll_ping(due) {
+            heard += phones.len();
+        }
+    }
+    assert_eq!(heard, 2, "after 25 and 50 of its 60 seconds");
+    assert!(phone.registrar.is_empty());
+}
+
+#[test]
+fn a_phone_that_is_where_its_contact_says_is_left_alone() {
+    let mut phone = Phone::new(RegistrarConfig::default());
+    phone.status(&[(Contact, "<sip:a@192.0.2.7:61000>"), (Expires, "60")]);
+    phone.now += Duration::from_secs(59);
+    assert!(phone.registrar.poll_ping(phone.now).is_none());
+}
+
+#[test]
+fn what_changed_is_told_once_and_can_be_put_back_after_a_restart() {
+    let mut phone = Phone::new(RegistrarConfig::default());
+    phone.status(&[(Contact, "<sip:a@192.0.2.7:61000>"), (Expires, "600")]);
+    // A question changes nothing.
+    phone.status(&[]);
+    let (changed, more) = phone.registrar.take_changed(phone.now, 10);
+    assert!(!more);
+    let [(key, bindings)] = &changed[..] else { panic!("one user: {changed:?}") };
+    assert!(phone.registrar.take_changed(phone.now, 10).0.is_empty());
+
+    let mut restarted = Phone::new(RegistrarConfig::default());
+    restarted.now = phone.now + Duration::from_secs(30);
+    restarted.registrar.restore(restarted.now, key.clone(), bindings.clone());
+    assert_eq!(restarted.contacts(), ["sip:a@192.0.2.7:61000"]);
+    assert!(restarted.registrar.take_changed(restarted.now, 10).0.is_empty());
+    // The order of requests holds across the restart.
+    restarted.cseq = 0;
+    assert_eq!(restarted.status(&[(Contact, "<sip:a@192.0.2.7:61000>")]), 500);
+    restarted.now = phone.now + Duration::from_secs(600);
+    restarted.registrar.handle_timeout(restarted.now);
+    let (changed, _) = restarted.registrar.take_changed(restarted.now, 10);
+    assert!(matches!(&changed[..], [(_, gone)] if gone.is_empty()), "{changed:?}");
+}
+
+#[test]
+fn the_bindings_of_an_account_that_is_gone_are_removed() {
+    let mut phone = Phone::new(RegistrarConfig::default());
+    phone.status(&[(Contact, "<sip:a@192.0.2.7:61000>")]);
+    phone.registrar.remove("1002");
+    assert_eq!(phone.contacts().len(), 1);
+    phone.registrar.remove("1001");
+    assert!(phone.registrar.is_empty());
 }

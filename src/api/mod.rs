@@ -11,6 +11,7 @@ pub(crate) mod password;
 mod rate;
 mod schema;
 mod server;
+mod tree_cache;
 mod v1;
 pub mod v2;
 
@@ -24,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 pub use self::server::serve;
-use self::{password::Doorkeeper, rate::Rate};
+use self::{password::Doorkeeper, rate::Rate, tree_cache::TreeCache};
 use crate::{
     calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings},
@@ -113,6 +114,9 @@ impl Default for Options {
 /// Watchers of live events at a time; each holds a connection for as long as it likes.
 const MAX_WATCHERS: usize = 256;
 
+/// The domain that is entered with the first extension, when there is none.
+const FIRST_DOMAIN: &str = "phoneai.local";
+
 /// What the API stands on.
 pub struct Parts {
     /// The database.
@@ -143,7 +147,8 @@ struct Inner {
     gate: Gate,
     watchers: Arc<Semaphore>,
     doorkeeper: Doorkeeper,
-    trees: v1::TreeCache,
+    trees: TreeCache,
+    trees_v2: TreeCache,
     rate: Rate,
     rate_v2: Rate,
     /// True when the service ends: streams that never end by themselves end then.
@@ -171,7 +176,8 @@ impl Api {
             options,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             doorkeeper: Doorkeeper::new(),
-            trees: v1::TreeCache::default(),
+            trees: TreeCache::default(),
+            trees_v2: TreeCache::default(),
             rate: Rate::new(options.max_requests),
             rate_v2: Rate::new(options.max_requests_v2),
             closing: watch::Sender::new(false),
@@ -200,7 +206,7 @@ impl Api {
         &self.0.carrier
     }
 
-    fn trees(&self) -> &v1::TreeCache {
+    fn trees(&self) -> &TreeCache {
         &self.0.trees
     }
 

@@ -1,8 +1,8 @@
 //! `/api/schema/`: what both versions of the API take and answer, as OpenAPI 3.1; a browser gets a
 //! page to read it.
 //!
-//! The old API's part is made of the table from which it is served ([`v1`]), so that the two cannot
-//! differ; that of `/api/v2` stands here.
+//! The old API's part is made of the table from which it is served ([`v1`]), that of `/api/v2` of
+//! its handlers and their types (by utoipa), so that the description and the service cannot differ.
 
 use axum::{
     Json,
@@ -12,10 +12,13 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
+use utoipa::OpenApi as _;
+
 use super::{
     Api,
     html::{POLICY, escape, fill},
     v1,
+    v2::openapi::Description,
 };
 
 const PAGE: &str = include_str!("schema.html");
@@ -51,139 +54,67 @@ pub(super) struct Operation {
     pub(super) error: &'static str,
 }
 
-/// A line of the table of `/api/v2`: method, path, who, query, fields (`*` for required), status.
-type Line = (
-    &'static str,
-    &'static str,
-    Who,
-    &'static [&'static str],
-    &'static [&'static str],
-    u16,
-    &'static str,
-);
-
-const V2: [Line; 18] = [
-    ("get", "/healthz", Who::Anybody, &[], &[], 200, "Whether the service can work."),
-    (
-        "get",
-        "/api/v2/events",
-        Who::Token,
-        &["number"],
-        &[],
-        200,
-        "What happens now, as server-sent events.",
-    ),
-    ("post", "/api/v2/calls", Who::Token, &[], &["number*", "caller_id"], 202, "Places one call."),
-    ("get", "/api/v2/calls/{id}", Who::Token, &[], &[], 200, "A call's record."),
-    (
-        "get",
-        "/api/v2/numbers/{number}/tree",
-        Who::Token,
-        &[],
-        &[],
-        200,
-        "The menu of a number as a tree.",
-    ),
-    (
-        "post",
-        "/api/v2/sms",
-        Who::Token,
-        &[],
-        &["to*", "body*", "callback_url"],
-        202,
-        "Accepts a message; it is sent within a day.",
-    ),
-    ("get", "/api/v2/sms/{id}", Who::Token, &[], &[], 200, "A message and what became of it."),
-    (
-        "post",
-        "/api/v2/carrier/receipts",
-        Who::Anybody,
-        &["key"],
-        &["id*", "status_code*"],
-        200,
-        "For the carrier: a delivery receipt.",
-    ),
-    (
-        "post",
-        "/api/v2/carrier/messages",
-        Who::Anybody,
-        &["key"],
-        &["id*", "from*", "to*", "body*"],
-        200,
-        "For the carrier: a message that came in.",
-    ),
-    ("get", "/api/v2/stop", Who::Token, &[], &[], 200, "Whether all calls are stopped."),
-    (
-        "post",
-        "/api/v2/stop",
-        Who::Token,
-        &["number"],
-        &[],
-        200,
-        "Ends all calls and lets none through; with a number, ends that call alone.",
-    ),
-    ("delete", "/api/v2/stop", Who::Admin, &[], &[], 200, "Lets calls through again."),
-    ("post", "/api/v2/resume", Who::Admin, &[], &[], 200, "Lets calls through again."),
-    (
-        "get",
-        "/api/v2/opt-outs",
-        Who::Token,
-        &["after", "limit"],
-        &[],
-        200,
-        "Who is not to be called.",
-    ),
-    (
-        "post",
-        "/api/v2/opt-outs",
-        Who::Token,
-        &[],
-        &["number*", "note"],
-        201,
-        "Enters a number that is not to be called.",
-    ),
-    (
-        "delete",
-        "/api/v2/opt-outs/{number}",
-        Who::Admin,
-        &[],
-        &[],
-        204,
-        "Takes a number off that list.",
-    ),
-    (
-        "get",
-        "/api/v2/audit",
-        Who::Admin,
-        &["number", "after", "limit"],
-        &[],
-        200,
-        "Calls that were placed or refused, with why and who asked.",
-    ),
-    ("get", "/api/schema/", Who::Anybody, &[], &[], 200, "This description."),
+/// What of `/api/v2` is for administrators.
+const FOR_ADMINS: [(&str, &str); 4] = [
+    ("delete", "/api/v2/stop"),
+    ("post", "/api/v2/resume"),
+    ("delete", "/api/v2/opt-outs/{number}"),
+    ("get", "/api/v2/audit"),
 ];
 
+/// The operations of the old API, and this description.
 fn operations() -> Vec<Operation> {
-    let v2 = V2.iter().map(|(method, path, who, query, fields, status, summary)| Operation {
-        method: (*method).to_owned(),
-        path: (*path).to_owned(),
-        summary: (*summary).to_owned(),
-        who: *who,
-        query: query.to_vec(),
-        fields: fields.iter().map(|f| (f.trim_end_matches('*'), f.ends_with('*'))).collect(),
+    let description = Operation {
+        method: "get".to_owned(),
+        path: "/api/schema/".to_owned(),
+        summary: "This description.".to_owned(),
+        who: Who::Anybody,
+        query: Vec::new(),
+        fields: Vec::new(),
         takes_forms: false,
-        success: match *path {
-            "/api/v2/events" => (*status, "text/event-stream"),
-            _ => (*status, "application/json"),
-        },
-        error: "application/problem+json",
-    });
-    v1::operations().into_iter().chain(v2).collect()
+        success: (200, "application/json"),
+        error: "application/json",
+    };
+    v1::operations().into_iter().chain([description]).collect()
+}
+
+/// What `/api/v2` takes and answers, with what all of its operations have in common.
+fn described_v2() -> Value {
+    let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    for (path, methods) in paths.into_iter().flatten() {
+        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
+            let Some(members) = operation.as_object_mut() else { continue };
+            members.insert("operationId".to_owned(), json!(operation_id(method, path)));
+            let is_open = members.contains_key("security");
+            let security = if is_open { json!([]) } else { json!([{"token": []}]) };
+            members.insert("security".to_owned(), security);
+            let problem = json!({
+                "description": "Refused; the body says why.",
+                "content": {"application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/ProblemBody"},
+                }},
+            });
+            if let Some(responses) = members.get_mut("responses").and_then(Value::as_object_mut) {
+                responses.insert("default".to_owned(), problem);
+                if method == "get" && responses.contains_key("200") && path != "/healthz" {
+                    let same = json!({"description": "The client has it: see If-None-Match."});
+                    responses.insert("304".to_owned(), same);
+                }
+            }
+        }
+    }
+    document
 }
 
 /// The description.
 pub(super) fn document() -> Value {
-    let mut paths: Map<String, Value> = Map::new();
+    let mut v2 = described_v2();
+    let mut paths = match v2.get_mut("paths").map(Value::take) {
+        Some(Value::Object(paths)) => paths,
+        Some(_) | None => Map::new(),
+    };
+    let schemas = v2.pointer_mut("/components/schemas").map(Value::take).unwrap_or_default();
     for operation in operations() {
         let (method, path) = (operation.method.clone(), operation.path.clone());
         let described = describe(&operation);
@@ -199,7 +130,7 @@ pub(super) fn document() -> Value {
             "description": "Paths below /api/v2 are for new clients; the others answer as those of \
                 the service that phoneai replaces. A token is made with `phoneai token create`.",
         },
-        "components": {"securitySchemes": {"token": {
+        "components": {"schemas": schemas, "securitySchemes": {"token": {
             "type": "apiKey", "in": "header", "name": "Authorization",
             "description": "The word Token, a blank, and the token.",
         }}},
@@ -221,7 +152,7 @@ fn describe(operation: &Operation) -> Value {
     let (status, kind) = success;
     let answer = |kind: &str| json!({kind: {"schema": {}}});
     let mut refused = answer(error);
-    if let (false, Some(kinds)) = (path.starts_with("/api/v2"), refused.as_object_mut()) {
+    if let Some(kinds) = refused.as_object_mut() {
         // A path that is none of these is a page there.
         kinds.insert("text/html".to_owned(), json!({"schema": {"type": "string"}}));
     }
@@ -230,9 +161,9 @@ fn describe(operation: &Operation) -> Value {
         _ => json!({"description": "Done.", "content": answer(kind)}),
     };
     let mut described = json!({
-        "operationId": operation_id(operation),
+        "operationId": operation_id(&operation.method, path),
         "summary": summary,
-        "tags": [if path.starts_with("/api/v2") { "v2" } else { "v1" }],
+        "tags": ["v1"],
         "parameters": parameters,
         "responses": {
             status.to_string(): done,
@@ -243,6 +174,9 @@ fn describe(operation: &Operation) -> Value {
             Who::Token | Who::Admin => json!([{"token": []}]),
         },
     });
+    if let (Who::Admin, Some(members)) = (who, described.as_object_mut()) {
+        members.insert("x-who".to_owned(), json!("admin"));
+    }
     if let (false, Some(members)) = (fields.is_empty(), described.as_object_mut()) {
         let properties: Map<String, Value> =
             fields.iter().map(|(name, _)| ((*name).to_owned(), json!({}))).collect();
@@ -262,13 +196,12 @@ fn describe(operation: &Operation) -> Value {
 
 /// What a client's code calls it: the method and the words of its path; "buy" for the one that costs
 /// money.
-fn operation_id(operation: &Operation) -> String {
-    if operation.method == "post" && operation.path == "/api/did_numbers/" {
+fn operation_id(method: &str, path: &str) -> String {
+    if method == "post" && path == "/api/did_numbers/" {
         return "buy".to_owned();
     }
-    let words =
-        operation.path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
-    words.fold(operation.method.clone(), |id, word| format!("{id}_{word}"))
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    words.fold(method.to_owned(), |id, word| format!("{id}_{word}"))
 }
 
 /// `GET /api/schema/`.
@@ -277,7 +210,14 @@ pub(super) async fn schema(State(_): State<Api>, headers: HeaderMap) -> Response
     if !accept.is_some_and(|accept| accept.contains("text/html")) {
         return Json(document()).into_response();
     }
-    let rows: String = operations().iter().map(row).collect();
+    let document = document();
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let rows: String = paths
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().into_iter().flatten();
+            methods.map(|(method, operation)| row(&document, method, path, operation))
+        })
+        .collect();
     let page = fill(PAGE, |name| if name == "rows" { rows.clone() } else { String::new() });
     let mut response = axum::response::Html(page).into_response();
     let policy = HeaderValue::from_static(POLICY);
@@ -286,19 +226,23 @@ pub(super) async fn schema(State(_): State<Api>, headers: HeaderMap) -> Response
 }
 
 /// A line of the page.
-fn row(operation: &Operation) -> String {
-    let Operation { method, path, summary, who, query, fields, .. } = operation;
-    let who = match who {
-        Who::Anybody => "anybody",
-        Who::Token => "token",
-        Who::Admin => "admin",
+fn row(document: &Value, method: &str, path: &str, operation: &Value) -> String {
+    let is_open = operation.get("security").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let is_v1_admin = operation.get("x-who").is_some();
+    let who = match is_open {
+        true => "anybody",
+        false if is_v1_admin || FOR_ADMINS.contains(&(method, path)) => "admin",
+        false => "token",
     };
-    let mark =
-        |(name, required): &(&str, bool)| format!("{name}{}", if *required { "*" } else { "" });
+    let text = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let parameters = operation.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    let query = parameters
+        .filter(|parameter| text(parameter, "in") == "query")
+        .map(|parameter| format!("?{}", text(parameter, "name")));
     let takes: Vec<String> = query
-        .iter()
-        .map(|name| format!("?{name}"))
-        .chain(fields.iter().map(mark))
+        .chain(fields(document, operation))
         .map(|name| format!("<code>{}</code>", escape(&name)))
         .collect();
     format!(
@@ -306,8 +250,23 @@ fn row(operation: &Operation) -> String {
         escape(&method.to_uppercase()),
         escape(path),
         takes.join(", "),
-        escape(summary)
+        escape(&text(operation, "summary"))
     )
+}
+
+/// The fields of an operation's body, with a star if they are required.
+fn fields(document: &Value, operation: &Value) -> Vec<String> {
+    let schema = operation.pointer("/requestBody/content/application~1json/schema");
+    let by_name = schema.and_then(|schema| schema.get("$ref")).and_then(Value::as_str);
+    let named = by_name.and_then(|name| document.pointer(name.trim_start_matches('#')));
+    let Some(schema) = named.or(schema) else { return Vec::new() };
+    let required = schema.get("required").and_then(Value::as_array);
+    let star = |name: &String| match required.is_some_and(|r| r.contains(&json!(name))) {
+        true => format!("{name}*"),
+        false => name.clone(),
+    };
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.into_iter().flat_map(|properties| properties.keys().map(star)).collect()
 }
 
 #[cfg(test)]
@@ -318,14 +277,17 @@ mod tests {
     fn every_path_has_its_parameters_and_a_success() {
         let document = document();
         let paths = document["paths"].as_object().unwrap();
+        let mut ids = std::collections::BTreeSet::new();
         for path in ["/api/scan/", "/api/extensions/{id}/", "/api/v2/calls/{id}", "/api/users/"] {
             assert!(paths.contains_key(path), "{path}");
         }
         for (path, methods) in paths {
             for (method, operation) in methods.as_object().unwrap() {
-                let named = operation["parameters"].as_array().unwrap().iter();
+                let named = operation["parameters"].as_array().into_iter().flatten();
                 let in_path = named.filter(|p| p["in"] == "path").count();
                 assert_eq!(in_path, path.matches('{').count(), "{method} {path}");
+                let id = operation["operationId"].as_str().unwrap();
+                assert!(ids.insert(id.to_owned()), "{id} is there twice");
                 let answers = operation["responses"].as_object().unwrap();
                 assert!(answers.keys().any(|status| status.starts_with('2')), "{method} {path}");
             }

@@ -1,5 +1,8 @@
 //! The task of one call.
 
+mod acts;
+mod reason;
+
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -12,7 +15,6 @@ use phoneai_media::{
         Detectors,
         silence::{SilenceDetector, SpeechChange},
     },
-    dtmf::DtmfDigit,
     recorder::RecordingResult,
     socket::{Direction, Frame, MediaEvent, Stream, StreamConfig},
 };
@@ -20,21 +22,23 @@ use phoneai_sip::{
     endpoint::{CallEvent, Ended, EndedBy},
     transport::udp,
 };
+use reason::{refusal, stopped};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::{
-    CallFailure, Cut, Order, Report, Shared,
+    CallFailure, Cut, Order, Report, Route, Shared,
     agreement::{Agreed, Agreement},
     answer::Answer,
-    gate::{Ending, Endings},
+    gate::Endings,
     live::{LiveEvent, What},
-    pilot::{Act, Heard, Pilot},
+    phone,
+    pilot::{Heard, Pilot},
     recording::Recording,
     trunk,
 };
 use crate::{
-    crawl::tree::{Change, Keys},
+    crawl::tree::Keys,
     log,
     policy::number::Called,
     speech::{CallMs, Listening, SpeechEvent, Transcriber},
@@ -49,10 +53,6 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(8);
 const LAST_WORDS_LIMIT: Duration = Duration::from_secs(60);
 /// How long the end of a call waits for its recording to be complete.
 const FILE_LIMIT: Duration = Duration::from_secs(5);
-/// Acts of a pilot in a row; more are a pilot that runs in a circle.
-const MAX_ACTS: usize = 1000;
-/// By how much tones and gaps are longer for a line that took no notice of the usual ones.
-const SLOW: u32 = 2;
 
 /// Makes a call and lives it.
 pub(super) async fn run(
@@ -63,8 +63,8 @@ pub(super) async fn run(
 ) -> Result<Report, CallFailure> {
     // Before it is cleared: a stop after that must be heard.
     let [endings, mut at_once] = shared.gate.endings();
-    let trunk = &shared.settings.trunk;
-    let destination = shared.trunk_address().await?;
+    let route = shared.route(&order.number).await?;
+    let destination = route.destination();
     let local = shared.sip.local_addr();
     let bind = shared.settings.media_bind.unwrap_or(local.ip());
     let config = StreamConfig {
@@ -78,13 +78,17 @@ pub(super) async fn run(
     let address = shared.media_address(destination);
     let (session_id, _) = order.uuid.as_u64_pair();
     let mut agreement = Agreement::new(address, stream.local_addr.port(), session_id);
-    let invitation = trunk::invite(
-        trunk,
-        destination,
-        &order.number,
-        order.caller_id.as_deref(),
-        agreement.offer(),
-    );
+    let (caller_id, offer) = (order.caller_id.as_deref(), agreement.offer());
+    let (endpoint, invitation) = match &route {
+        Route::Trunk(at) => {
+            let trunk = &shared.settings.trunk;
+            (&shared.sip, trunk::invite(trunk, *at, &order.number, caller_id, offer))
+        }
+        Route::Phone(binding) => {
+            let us = shared.phones.local_addr();
+            (&shared.phones, phone::invite(binding, us, caller_id, offer))
+        }
+    };
 
     let new = NewCall {
         uuid: order.uuid,
@@ -98,10 +102,10 @@ pub(super) async fn run(
     if let Some(file) = recording.call_file() {
         shared.store.update_call(order.uuid, &CallStep::Recording(file)).await?;
     }
-    let line = shared.sip.invite(invitation).await?;
+    let line = endpoint.invite(invitation).await?;
     let number = log::number(order.number.as_str());
     info!(
-        call = %order.uuid, %number, trunk = %destination,
+        call = %order.uuid, %number, to = %destination,
         audio = %SocketAddr::new(address, stream.local_addr.port()), "Calling."
     );
     let mut call = Call {
@@ -132,7 +136,7 @@ pub(super) async fn run(
     // Whatever the call is waiting for, be it a database that is slow: it ends when it is told.
     let ender = call.line.ender();
     let ended_by_force = async {
-        at_once.of(&clearance.called).await;
+        at_once.of(clearance.called.as_ref()).await;
         // An error means that it was over already.
         let _ = ender.hangup().await;
         std::future::pending::<Infallible>().await
@@ -167,7 +171,7 @@ struct Call<'a> {
     hang_up: Option<String>,
     /// Who cut it short, once somebody does.
     cut: Option<Cut>,
-    called: Called,
+    called: Option<Called>,
     endings: Endings,
     /// How long it may last from the answer on, if limits on minutes or money say so.
     longest: Option<Duration>,
@@ -243,7 +247,7 @@ impl Call<'_> {
                         self.pilot.handle_timeout(now);
                     }
                 }
-                ending = self.endings.of(&self.called) => {
+                ending = self.endings.of(self.called.as_ref()) => {
                     self.hang_up(stopped(&ending)).await;
                     self.cut.get_or_insert(Cut::Operator(ending));
                 }
@@ -266,7 +270,7 @@ impl Call<'_> {
         let over = self.shared.clock.now();
         self.stream.control.close();
         // What was ended by force may be over before we heard that it was to end.
-        if let Some(ending) = self.endings.pending(&self.called) {
+        if let Some(ending) = self.endings.pending(self.called.as_ref()) {
             self.hang_up.get_or_insert(stopped(&ending).to_owned());
             self.cut.get_or_insert(Cut::Operator(ending));
         }
@@ -553,86 +557,6 @@ impl Call<'_> {
         }
     }
 
-    /// Does what the pilot wants. After we hung up only what is to be kept is still done.
-    async fn obey(&mut self) -> Result<(), CallFailure> {
-        for _ in 0..MAX_ACTS {
-            let Some(act) = self.pilot.poll() else { return Ok(()) };
-            match act {
-                Act::Press { keys, slow } => self.press(keys, slow),
-                Act::Flush => {
-                    if let Some(ear) = &mut self.ear {
-                        ear.flush();
-                    }
-                }
-                Act::BeginPrompt { at } => self.recording.begin_prompt(at),
-                Act::EndPrompt { node } => {
-                    self.recording.end_prompt(node.is_some());
-                    if let (Some(node), Some(file)) = (node, self.recording.prompt_file()) {
-                        self.pilot.recorded(node, file);
-                    }
-                }
-                Act::Store(change) => self.store(change).await?,
-                Act::Tell(what) => self.tell(what),
-                Act::HangUp(why) => self.hang_up(&why).await,
-            }
-        }
-        warn!(call = %self.order.uuid, "The call's pilot runs in a circle; hanging up.");
-        self.hang_up("internal: the pilot runs in a circle").await;
-        Ok(())
-    }
-
-    fn press(&mut self, keys: Keys, slow: bool) {
-        if self.hang_up.is_some() {
-            return;
-        }
-        let digits: Vec<DtmfDigit> =
-            keys.as_str().chars().filter_map(DtmfDigit::from_char).collect();
-        info!(call = %self.order.uuid, %keys, slow, "Pressing.");
-        self.tell(What::Pressed { keys: keys.to_string() });
-        let settings = &self.shared.settings;
-        let times = if slow { SLOW } else { 1 };
-        let (tone_ms, gap_ms) = (settings.dtmf_tone_ms * times, settings.dtmf_gap_ms * times);
-        let pressed = self.stream.control.press(&digits, tone_ms, gap_ms);
-        self.pressing = Some(keys);
-        if let Err(error) = pressed {
-            warn!(call = %self.order.uuid, %error, "Keys were not sent.");
-            self.keys_sent(self.ms(self.shared.clock.now()));
-        }
-    }
-
-    fn keys_sent(&mut self, at: CallMs) {
-        if let Some(keys) = self.pressing.take() {
-            // What is said from now on is another prompt, and not the rest of the one before.
-            if let Some(ear) = &mut self.ear {
-                ear.flush();
-            }
-            let now = self.ms(self.shared.clock.now());
-            self.tell_pilot(now, Heard::KeysSent { keys, at });
-        }
-    }
-
-    async fn store(&mut self, mut change: Change) -> Result<(), CallFailure> {
-        let Some(scan) = self.order.scan else { return Ok(()) };
-        if let Change::Node(node) = &mut change
-            && node.audio_file.is_none()
-        {
-            node.audio_file = self.recording.prompt_file();
-        }
-        Ok(self.shared.store.apply_change(scan, &change).await?)
-    }
-
-    async fn hang_up(&mut self, why: &str) {
-        if self.hang_up.is_some() {
-            return;
-        }
-        info!(call = %self.order.uuid, why, "Hanging up.");
-        self.hang_up = Some(why.to_owned());
-        self.deadline = self.shared.clock.now() + GOODBYE_LIMIT;
-        if let Err(error) = self.line.hangup(Vec::new()).await {
-            debug!(call = %self.order.uuid, %error, "It was over already.");
-        }
-    }
-
     fn tell(&self, what: What) {
         self.shared.live.tell(LiveEvent {
             call: self.order.uuid,
@@ -651,42 +575,5 @@ impl Call<'_> {
 
     fn instant(&self, ms: CallMs) -> Instant {
         self.opened + Duration::from_millis(ms.into())
-    }
-}
-
-/// Why a call is over that an operator ended.
-fn stopped(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::All => "an operator stopped all calls",
-        Ending::Number(_) => "an operator stopped this call",
-    }
-}
-
-/// Why the trunk did not put the call through, with what to do where that is ours to do.
-fn refusal(status: u16, reason: &str) -> String {
-    let remedy = match status {
-        // A challenge that ends the call was not answered, or was answered wrongly.
-        401 | 407 => "; check trunk.username, trunk.password and trunk.realm",
-        403 => {
-            "; the trunk does not allow this call: check the account, trunk.caller_id and \
-             trunk.tech_prefix"
-        }
-        _ => "",
-    };
-    format!("{status} {reason}{remedy}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::refusal;
-
-    #[test]
-    fn a_refused_password_names_the_settings_to_check_and_a_busy_line_does_not() {
-        assert_eq!(
-            refusal(407, "Proxy Authentication Required"),
-            "407 Proxy Authentication Required; check trunk.username, trunk.password and \
-             trunk.realm"
-        );
-        assert_eq!(refusal(486, "Busy Here"), "486 Busy Here");
     }
 }

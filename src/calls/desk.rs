@@ -71,12 +71,14 @@ impl Switch for Desk {
     }
 
     fn dial(&self, request: CallRequest) -> Result<Uuid, DialError> {
-        let (true, Some(lines)) = (self.ready(), self.lines.clone()) else {
-            return Err(DialError::NotReady);
-        };
         let number = Dialled::try_new(&request.number).ok_or_else(|| {
             DialError::Refused("a number is an optional + and 1 to 15 digits".to_owned())
         })?;
+        // Our own phones are called whatever the trunk does.
+        let ready = self.ready() || (number.extension().is_some() && !*self.stop.borrow());
+        let (true, Some(lines)) = (ready, self.lines.clone()) else {
+            return Err(DialError::NotReady);
+        };
         let place = self.plain_calls.take().ok_or(DialError::Busy(MAX_PLAIN_CALLS))?;
         let order = Order {
             uuid: Uuid::new_v4(),

@@ -4,7 +4,7 @@
 //! There is one for a service; copies are the same. A call hears of the kill switch by a message:
 //! it subscribes before it is cleared, so that no stop falls between the two.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{
     Mutex,
@@ -16,6 +16,7 @@ use tokio::sync::{
 };
 use tracing::{info, warn};
 
+use super::trunk;
 use crate::{
     log,
     policy::{Clearance, Policy, Refusal, Request, Rule, Usage, number::Called},
@@ -49,12 +50,21 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn is_for(&self, called: &Called) -> bool {
+    fn is_for(&self, called: Option<&Called>) -> bool {
         match self {
             Self::All => true,
-            Self::Number(number) => number == called,
+            Self::Number(number) => Some(number) == called,
         }
     }
+}
+
+/// A call that may be placed.
+#[derive(Clone, Debug)]
+pub(super) struct Cleared {
+    /// The number; `None` for an extension of ours.
+    pub(super) called: Option<Called>,
+    /// See [`Clearance::longest`].
+    pub(super) longest: Option<Duration>,
 }
 
 /// Whether who asks waits until a call may be placed.
@@ -116,6 +126,9 @@ impl Gate {
         patience: Patience,
     ) -> Result<Option<Refusal>, StoreError> {
         let Inner { policy, store, .. } = &*self.0;
+        if trunk::extension(&request.number).is_some() {
+            return Ok(self.judge_stopped(store.now()).err());
+        }
         let counts = store.call_counts(&request.number, needs_day(policy)).await?;
         let now = store.now();
         let judged = self.judge_stopped(now).and_then(|()| policy.judge(request, &counts, now));
@@ -132,9 +145,15 @@ impl Gate {
         Ok(Some(refusal))
     }
 
-    /// Lets a call through, on record, or says why not.
-    pub(super) async fn clear(&self, call: &NewCall) -> Result<Clearance, Closed> {
+    /// Lets a call through, on record, or says why not. One to an extension of ours costs nothing and
+    /// disturbs no stranger: only the kill switch stops it.
+    pub(super) async fn clear(&self, call: &NewCall) -> Result<Cleared, Closed> {
         let Inner { policy, store, .. } = &*self.0;
+        if trunk::extension(&call.number).is_some() {
+            self.judge_stopped(store.now())?;
+            store.begin_call(call).await?;
+            return Ok(Cleared { called: None, longest: None });
+        }
         let judged = store
             .clear_call(call, needs_day(policy), |request, counts, now| {
                 self.judge_stopped(now)?;
@@ -153,7 +172,8 @@ impl Gate {
                 rule = refusal.rule.as_str(), "A call was refused."
             ),
         }
-        Ok(judged?)
+        let Clearance { called, longest, minutes: _ } = judged?;
+        Ok(Cleared { called: Some(called), longest })
     }
 
     fn judge_stopped(&self, now: crate::store::Time) -> Result<(), Refusal> {
@@ -242,7 +262,7 @@ impl Endings {
     const OF_A_CALL: usize = 2;
 
     /// Completes when the calls to this number are to end.
-    pub(super) async fn of(&mut self, called: &Called) -> Ending {
+    pub(super) async fn of(&mut self, called: Option<&Called>) -> Ending {
         loop {
             match self.0.recv().await {
                 Ok(ending) if ending.is_for(called) => return ending,
@@ -255,7 +275,7 @@ impl Endings {
     }
 
     /// What was told already and not heard yet, if it is for this number.
-    pub(super) fn pending(&mut self, called: &Called) -> Option<Ending> {
+    pub(super) fn pending(&mut self, called: Option<&Called>) -> Option<Ending> {
         loop {
             match self.0.try_recv() {
                 Ok(ending) if ending.is_for(called) => return Some(ending),

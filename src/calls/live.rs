@@ -2,8 +2,12 @@
 //!
 //! A watcher that is too slow loses events and is told how many; a call never waits for it.
 
-use tokio::sync::broadcast;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use super::history::{History, Past};
 use crate::{crawl::tree::PromptKind, speech::CallMs};
 
 /// Events that a slow watcher may lag behind before it loses some.
@@ -90,17 +94,27 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Live {
     events: broadcast::Sender<LiveEvent>,
+    history: Arc<Mutex<History>>,
 }
 
 impl Live {
     /// A place with nobody in it.
     pub fn new() -> Self {
-        Self { events: broadcast::Sender::new(BACKLOG) }
+        Self { events: broadcast::Sender::new(BACKLOG), history: Arc::default() }
     }
 
     /// Tells all present watchers. Nobody listening is no error.
     pub fn tell(&self, event: LiveEvent) {
+        // Kept before it is told: who is woken by it finds it.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).note(&event);
         let _ = self.events.send(event);
+    }
+
+    /// What a call told after its event number `after`, 0 for all, as far as it is remembered;
+    /// `None` if nothing is. Who watches first, and then looks here whenever something happened,
+    /// misses nothing.
+    pub fn past(&self, call: Uuid, after: u64) -> Option<Past> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).since(call, after)
     }
 
     /// Events from now on.

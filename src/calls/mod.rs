@@ -9,10 +9,13 @@ pub mod answer;
 mod call;
 pub mod desk;
 pub mod gate;
+pub mod history;
 pub mod live;
+pub mod phone;
 pub mod pilot;
 pub mod recording;
 pub mod trunk;
+pub mod walk;
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
@@ -22,7 +25,7 @@ use std::{
 
 use phoneai_clock::Clock;
 use phoneai_media::socket::{MediaError, MediaThreads, PortRange};
-use phoneai_sip::transport::udp;
+use phoneai_sip::{registrar::Binding, transport::udp};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -67,7 +70,10 @@ pub struct LineSettings {
 
 struct Shared {
     settings: LineSettings,
+    /// Where the trunk is reached.
     sip: udp::Handle,
+    /// Where our phones are.
+    phones: udp::Handle,
     media: MediaThreads,
     engine: Arc<dyn Engine>,
     store: Store,
@@ -130,6 +136,12 @@ pub enum CallFailure {
         /// What the resolver says.
         error: std::io::Error,
     },
+    /// The extension has no phone at the moment.
+    #[error("extension {extension} has no phone that is registered")]
+    NotRegistered {
+        /// Its name.
+        extension: String,
+    },
     /// No audio stream could be opened.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -154,11 +166,12 @@ impl From<Closed> for CallFailure {
 }
 
 impl Lines {
-    /// Puts the parts together; without `recordings` nothing is recorded.
+    /// Puts the parts together; without `recordings` nothing is recorded. The endpoints are those of
+    /// the trunk and of the phones, which may be the same.
     #[allow(clippy::too_many_arguments, reason = "each is a part, none has a default")]
     pub fn new(
         settings: LineSettings,
-        sip: udp::Handle,
+        [sip, phones]: [udp::Handle; 2],
         media: MediaThreads,
         engine: Arc<dyn Engine>,
         store: Store,
@@ -167,7 +180,8 @@ impl Lines {
         live: Live,
         clock: Clock,
     ) -> Self {
-        let shared = Shared { settings, sip, media, engine, store, gate, recordings, live, clock };
+        let shared =
+            Shared { settings, sip, phones, media, engine, store, gate, recordings, live, clock };
         Self { shared: Arc::new(shared) }
     }
 
@@ -220,15 +234,41 @@ impl Lines {
 }
 
 impl Shared {
-    /// The trunk's address now. Names are looked up anew for each call: carriers move.
-    async fn trunk_address(&self) -> Result<SocketAddr, CallFailure> {
-        resolve(&self.settings.trunk, self.sip.local_addr()).await
+    /// The way to a number or a phone now. Names are looked up anew for each call: carriers move.
+    async fn route(&self, number: &Dialled) -> Result<Route, CallFailure> {
+        let Some(extension) = number.extension() else {
+            return resolve(&self.settings.trunk, self.sip.local_addr()).await.map(Route::Trunk);
+        };
+        let user = extension.to_owned();
+        let phones = self.phones.with_reception(move |now, reception| {
+            reception.bindings(now, &user, "").into_iter().next()
+        });
+        let extension = extension.to_owned();
+        phones.await?.map(Route::Phone).ok_or(CallFailure::NotRegistered { extension })
     }
 
     /// The address of ours that `peer` can send audio to.
     fn media_address(&self, peer: SocketAddr) -> IpAddr {
         let bound = self.settings.media_bind.filter(|ip| !ip.is_unspecified());
         self.settings.advertise.or(bound).or_else(|| address_towards(peer)).unwrap_or(peer.ip())
+    }
+}
+
+/// The way to whom we call.
+enum Route {
+    /// Through the trunk, which is here.
+    Trunk(SocketAddr),
+    /// To the preferred phone of an extension.
+    Phone(Binding),
+}
+
+impl Route {
+    /// Where the INVITE goes.
+    fn destination(&self) -> SocketAddr {
+        match self {
+            Self::Trunk(address) => *address,
+            Self::Phone(binding) => binding.source.peer,
+        }
     }
 }
 

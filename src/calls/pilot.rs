@@ -5,6 +5,7 @@
 //! listens; a call that walks a known menu and is then handed to a person will be another.
 
 use phoneai_media::detect::SoundEvent;
+use tokio::sync::watch;
 
 use crate::{
     calls::{answer::Verdict, live::What},
@@ -69,12 +70,40 @@ pub enum Act {
         /// Whose file it is; a file of nobody is deleted.
         node: Option<NodeNo>,
     },
+    /// Wait until it is our turn to store something; other calls to the number store before.
+    Wait(Turn),
     /// Have this on disk before anything else happens.
     Store(Change),
     /// Tell whoever watches.
     Tell(What),
     /// End the call; the text says why.
     HangUp(String),
+}
+
+/// A place in the order in which the calls to one number store what they learn.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    place: u64,
+    stored: watch::Receiver<u64>,
+}
+
+impl Turn {
+    /// The turn that has come when all before `place` is `stored`.
+    pub fn new(place: u64, stored: watch::Receiver<u64>) -> Self {
+        Self { place, stored }
+    }
+
+    /// Waits for it. A call that ends without storing leaves its place to the next.
+    pub async fn wait(mut self) {
+        // An error means that nobody is left who would store before us.
+        let _ = self.stored.wait_for(|stored| *stored >= self.place).await;
+    }
+}
+
+impl PartialEq for Turn {
+    fn eq(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
 }
 
 /// Decides in one call. Owned by the call's task and gone with it.

@@ -14,14 +14,18 @@ use crate::config::Trunk;
 /// Most digits of a number in international form (ITU-T E.164 §6), without the plus.
 const MAX_DIGITS: usize = 15;
 
-/// A number that may be dialled: an optional plus, then 1 to 15 digits, which also covers the
-/// extensions of a PBX.
+/// What may be dialled: a number, an optional plus and 1 to 15 digits, which also covers the
+/// extensions of a carrier's PBX; or an extension of our own, written as `sip:1001` or
+/// `sip:1001@host`, whatever the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialled(String);
 
 impl Dialled {
-    /// Reads a number; `None` if it is not one.
+    /// Reads a number or an extension; `None` if it is neither.
     pub fn try_new(text: &str) -> Option<Self> {
+        if text.starts_with(EXTENSION) {
+            return extension(text).map(|_| Self(text.to_owned()));
+        }
         let digits = text.strip_prefix('+').unwrap_or(text);
         let valid = (1..=MAX_DIGITS).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -32,6 +36,28 @@ impl Dialled {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The extension of ours that is called; `None` for a number, which costs money.
+    pub fn extension(&self) -> Option<&str> {
+        extension(&self.0)
+    }
+}
+
+/// How an extension of ours begins.
+const EXTENSION: &str = "sip:";
+
+/// Most characters of an extension's name.
+const MAX_EXTENSION: usize = 100;
+
+/// The name of the extension that is written as a SIP URI without anything that needs escaping.
+pub fn extension(text: &str) -> Option<&str> {
+    let address = text.strip_prefix(EXTENSION)?;
+    let (name, host) = address.split_once('@').unwrap_or((address, "localhost"));
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.+".contains(&b);
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
+    let fits = |text: &str| (1..=MAX_EXTENSION).contains(&text.len());
+    let valid = fits(name) && fits(host) && name.bytes().all(is_name) && host.bytes().all(is_host);
+    valid.then_some(name)
 }
 
 /// Whether the trunk takes calls, as far as we know. Copies see the same, each its own changes.
@@ -148,6 +174,7 @@ mod tests {
             expires_s: 600,
             tech_prefix: String::new(),
             caller_id: String::new(),
+            sources: Default::default(),
         }
     }
 
@@ -164,6 +191,17 @@ mod tests {
         for bad in
             ["", "+", "1 2", "12-3", "1234567890123456", "a", "1@x", "1\r\nX: y", "1;x", "++1"]
         {
+            assert!(Dialled::try_new(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_extension_of_ours_is_dialled_by_its_uri() {
+        let name = |text| Dialled::try_new(text).and_then(|d| d.extension().map(str::to_owned));
+        assert_eq!(name("sip:1001@phones.example.net:5060").as_deref(), Some("1001"));
+        assert_eq!(name("sip:1001").as_deref(), Some("1001"));
+        assert_eq!(name("1001"), None);
+        for bad in ["sip:", "sip:@x", "sip:a@", "sip:a;x=1@b", "sip:a@b?c", "sip:a\r@b", "sips:a"] {
             assert!(Dialled::try_new(bad).is_none(), "{bad:?}");
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use phoneai_clock::Clock;
 use tokio::{
-    sync::{Mutex, Notify, broadcast::error::RecvError, watch},
+    sync::{Mutex, broadcast::error::RecvError, watch},
     task::JoinHandle,
 };
 use tracing::{error, info, warn};
@@ -129,7 +129,6 @@ struct Inner {
     store: Store,
     settings: DeskSettings,
     signals: Signals,
-    webhooks: Arc<Notify>,
     /// One purchase at a time, so that the repair never sees one that is being made.
     buying: Mutex<()>,
     /// Numbers whose route the carrier refused in this life: it is not asked each minute.
@@ -157,7 +156,6 @@ impl Desk {
             store,
             settings,
             signals: Signals::new(),
-            webhooks: Arc::default(),
             buying: Mutex::default(),
             unroutable: Mutex::default(),
         }))
@@ -188,7 +186,7 @@ impl Desk {
             client,
             signing_key: settings.signing_key.clone(),
             clock,
-            wake: self.0.webhooks.clone(),
+            wake: store.deliveries(),
         };
         let mut tasks = vec![tokio::spawn(webhooks::run(webhooks, stop.clone()))];
         if let Some(carrier) = self.0.carrier.clone() {
@@ -294,9 +292,7 @@ impl Desk {
             media: message.media.clone(),
             webhook: inbound::webhook_body(message),
         };
-        let taken = self.0.store.take_incoming(&incoming).await?;
-        self.0.webhooks.notify_one();
-        Ok(taken)
+        self.0.store.take_incoming(&incoming).await
     }
 
     /// Buys a number and has its calls sent over the configured route. It goes on when the caller

@@ -10,12 +10,13 @@ use phoneai_clock::Clock;
 
 use super::{
     client::{Access, Client, LiveEvents, ScanRow, Streamed},
+    growing::Growing,
     output::{Failure, Output},
     parts::{self, Format},
     screen::Screen,
     watch::{Tally, count},
 };
-use crate::calls::live::What;
+use crate::calls::live::{LiveEvent, What};
 
 /// How often the service is asked how far it is, beside its events.
 const POLL: Duration = Duration::from_secs(1);
@@ -29,11 +30,15 @@ const BACKLOG: usize = 256;
 #[command(after_help = "Examples:\n  \
     PHONEAI_TOKEN=… phoneai crawl +12025550123\n  \
     phoneai crawl +12025550123 --api http://127.0.0.1:8080 --token … > tree.txt\n\n\
-    What happens goes to standard error, the finished tree to standard output. Ctrl-C ends the \
+    What happens goes to standard error, the finished tree to standard output; a terminal shows \
+    the tree as it grows. With --json, the events of /api/v2/events, one a line. Ctrl-C ends the \
     watching, not the crawl. Exit code 0 if the tree is complete, 1 if not.")]
 pub(super) struct CrawlArgs {
     /// Number to crawl: + and digits
     number: String,
+    /// Write each event as a JSON object on a line to standard output, and no tree
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     access: Access,
 }
@@ -41,10 +46,11 @@ pub(super) struct CrawlArgs {
 /// Has a running service call a number once and listen, and shows the words
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    PHONEAI_TOKEN=… phoneai call +12025550123\n\n\
-    No key is pressed. Exit code 0 if the call was answered, 1 if not.")]
+    PHONEAI_TOKEN=… phoneai call +12025550123\n  \
+    phoneai call sip:1001@localhost --token …\n\n\
+    The second calls the phone that has registered as extension 1001. No key is pressed. Exit code 0 if the call was answered, 1 if not.")]
 pub(super) struct CallArgs {
-    /// Number to call: + and digits
+    /// Number to call: + and digits; or sip:EXTENSION@HOST for a phone of ours
     number: String,
     #[command(flatten)]
     access: Access,
@@ -53,9 +59,18 @@ pub(super) struct CallArgs {
 /// Runs `phoneai crawl`.
 pub(super) fn run_crawl(args: &CrawlArgs, out: &mut Output) -> Result<(), Failure> {
     let client = args.access.client()?;
-    let over = crawl(&client, &args.number, &mut Screen::spinner())?;
+    let over = if args.json {
+        crawl(&client, &args.number, &mut Screen::dark(), &mut |event| {
+            out.line(&serde_json::to_string(event).map_err(Failure::failed)?)?;
+            out.flush()
+        })?
+    } else {
+        crawl(&client, &args.number, &mut Screen::crawl(), &mut |_| Ok(()))?
+    };
     super::output::note(&over.summary);
-    out.line(&parts::write_tree(&client.tree(&args.number)?, Format::Text))?;
+    if !args.json {
+        out.line(&parts::write_tree(&client.tree(&args.number)?, Format::Text))?;
+    }
     if over.complete { Ok(()) } else { Err(Failure::Failed(over.reason)) }
 }
 
@@ -115,8 +130,16 @@ pub(super) struct Over {
     pub(super) prompts: usize,
 }
 
-/// Asks for a crawl and watches it to its end.
-pub(super) fn crawl(client: &Client, number: &str, screen: &mut Screen) -> Result<Over, Failure> {
+/// Asks for a crawl and watches it to its end, on the screen and with each event told.
+///
+/// # Errors
+/// What `tell` fails with ends the watching, and so does a service that is gone.
+pub(super) fn crawl(
+    client: &Client,
+    number: &str,
+    screen: &mut Screen,
+    tell: &mut dyn FnMut(&LiveEvent) -> Result<(), Failure>,
+) -> Result<Over, Failure> {
     // The stream is open before the call is asked for, so nothing of it is missed.
     let events = client.events(number)?;
     client.make_call(number)?;
@@ -127,7 +150,11 @@ pub(super) fn crawl(client: &Client, number: &str, screen: &mut Screen) -> Resul
         let wait = watch.next_poll.saturating_duration_since(clock.now());
         match stream.recv_timeout(wait) {
             Ok(Ok(Streamed::Live(event))) => {
+                tell(&event)?;
                 watch.tally.note(&event).iter().for_each(|line| screen.line(line));
+                if watch.growing.note(&event) {
+                    screen.tree(&watch.growing);
+                }
                 if let What::ScanEnded { complete, reason } = &event.what {
                     let prompts = client.menu_size(number)?;
                     return Ok(watch.over(*complete, reason, prompts));
@@ -160,6 +187,7 @@ pub(super) fn crawl(client: &Client, number: &str, screen: &mut Screen) -> Resul
 /// What the two ways of looking at a crawl have shown.
 struct Watch {
     tally: Tally,
+    growing: Growing,
     next_poll: Instant,
     polled: Option<(ScanRow, usize)>,
     /// When the scan's row said first that it is complete.
@@ -168,7 +196,13 @@ struct Watch {
 
 impl Watch {
     fn new(now: Instant) -> Self {
-        Self { tally: Tally::default(), next_poll: now + POLL, polled: None, complete_since: None }
+        Self {
+            tally: Tally::default(),
+            growing: Growing::default(),
+            next_poll: now + POLL,
+            polled: None,
+            complete_since: None,
+        }
     }
 
     /// True if the row has been complete for so long that the event that says so must be lost.

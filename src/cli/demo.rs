@@ -87,7 +87,7 @@ fn quiet(env: &config::Env) -> Result<Config, Failure> {
     let mut config =
         Config::load(None, env).map_err(|mistakes| Failure::Usage(mistakes.to_string()))?.config;
     config.api.listen = ANY_PORT;
-    config.sip = config::Sip { listen: ANY_PORT, advertise: None };
+    config.sip = config::Sip { listen: ANY_PORT, ..config::Sip::default() };
     config.media.bind = None;
     if config.log.level == config::Log::default().level {
         config.log.level = "warn".to_owned();
@@ -156,7 +156,7 @@ async fn show(
 async fn in_thread(client: Client, number: String) -> Result<(Over, Tree), Failure> {
     let (done, result) = oneshot::channel();
     thread::spawn(move || {
-        let over = crawl::crawl(&client, &number, &mut Screen::spinner());
+        let over = crawl::crawl(&client, &number, &mut Screen::crawl(), &mut |_| Ok(()));
         let crawled = over.and_then(|over| Ok((over, client.tree(&number)?)));
         // Nobody waits any more after Ctrl-C.
         let _ = done.send(crawled);

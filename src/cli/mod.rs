@@ -11,6 +11,8 @@ mod config;
 mod crawl;
 mod demo;
 mod engine;
+mod extension;
+mod growing;
 mod import;
 mod model;
 mod opt_out;
@@ -83,6 +85,8 @@ enum Command {
     Token(token::Command),
     #[command(subcommand)]
     User(user::Command),
+    #[command(subcommand)]
+    Extension(extension::Command),
     Import(import::Args),
     Simulate(simulate::Args),
     #[command(subcommand)]
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Model(command) => model::run(&command),
         Command::Token(command) => token::run(&command, &mut out),
         Command::User(command) => user::run(&command, &mut out),
+        Command::Extension(command) => extension::run(&command, &mut out),
         Command::Import(args) => import::run(&args, &mut out),
         Command::Simulate(args) => simulate::run(&args, &mut out),
         Command::Sip(command) => sip::run(&command, &mut out),

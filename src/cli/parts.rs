@@ -31,7 +31,7 @@ use crate::{
         CallMs, SpeechEvent, Transcript, Word,
         local::{self, LocalSettings},
     },
-    store::{Import, Store, StoreError},
+    store::{Import, Store, StoreError, Unique},
 };
 
 /// The running service.
@@ -100,6 +100,32 @@ pub(super) async fn add_user(
     }
     store.close().await;
     Ok(made)
+}
+
+/// Makes extensions of the user `owner`, who is made if there is none; all or none.
+pub(super) async fn add_extensions(
+    data: &Path,
+    owner: &str,
+    domain: &str,
+    accounts: &[(String, Secret<String>)],
+) -> Result<(), Failure> {
+    let store = Store::join(data, Clock::real()).await.map_err(Failure::failed)?;
+    let known = store.users().await.map_err(Failure::failed)?;
+    let user = match known.into_iter().find(|user| user.name == owner) {
+        Some(user) => user.id,
+        None => match store.create_user(owner, "", false).await.map_err(Failure::failed)? {
+            Unique::Done(user) => user.id,
+            Unique::Taken => {
+                let why = format!("a user {owner} was made at the same time; try again");
+                return Err(Failure::Failed(why));
+            }
+        },
+    };
+    let made = store.create_extensions(user, accounts, domain).await.map_err(Failure::failed)?;
+    store.close().await;
+    made.map_err(|taken| {
+        Failure::Failed(format!("there is an extension {taken} already; none was made"))
+    })
 }
 
 /// Takes rows over into the data directory, which must be new.

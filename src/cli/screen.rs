@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::growing::Growing;
 
 /// A part of a download after which a plain line is written.
 const PLAIN_STEP_PERCENT: u64 = 10;
@@ -15,10 +18,72 @@ pub(super) struct Screen(To);
 
 enum To {
     Terminal(ProgressBar),
+    Crawl(Box<Stage>),
     Plain(Box<dyn Write + Send>),
 }
 
+/// The terminal during a crawl: the tree as it grows, how much of it is explored, and what is heard.
+struct Stage {
+    all: MultiProgress,
+    tree: ProgressBar,
+    keys: ProgressBar,
+    now: ProgressBar,
+}
+
+/// Lines of the terminal that are left for what is not the tree.
+const OTHER_LINES: usize = 4;
+
+impl Stage {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let bar = |template| {
+            let bar = all.add(ProgressBar::new(0));
+            // The templates are fixed text and known to be right.
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar
+        };
+        let tree = bar("{msg}");
+        let keys = bar("{spinner} {elapsed} {wide_bar} {pos}/{len} keys explored");
+        let now = bar("{wide_msg}");
+        keys.enable_steady_tick(Duration::from_millis(120));
+        Self { all, tree, keys, now }
+    }
+
+    fn show(&self, tree: &Growing) {
+        let (rows, columns) = Term::stderr().size();
+        let most = usize::from(rows).saturating_sub(OTHER_LINES);
+        self.tree.set_message(tree.lines(most, usize::from(columns)).join("\n"));
+        let (explored, known) = tree.progress();
+        self.keys.set_length(known as u64);
+        self.keys.set_position(explored as u64);
+    }
+}
+
 impl Screen {
+    /// For a crawl: a terminal shows its tree.
+    pub(super) fn crawl() -> Self {
+        if io::stderr().is_terminal() {
+            Self(To::Crawl(Box::new(Stage::new())))
+        } else {
+            Self::plain(Box::new(io::stderr()))
+        }
+    }
+
+    /// For somebody who reads events elsewhere.
+    pub(super) fn dark() -> Self {
+        Self::plain(Box::new(io::sink()))
+    }
+
+    /// Shows how far the tree has grown; elsewhere than on a terminal the lines tell it.
+    pub(super) fn tree(&mut self, tree: &Growing) {
+        match &mut self.0 {
+            To::Crawl(stage) => stage.show(tree),
+            To::Terminal(_) | To::Plain(_) => {}
+        }
+    }
+
     /// For a work of unknown length.
     pub(super) fn spinner() -> Self {
         if !io::stderr().is_terminal() {
@@ -41,6 +106,9 @@ impl Screen {
     pub(super) fn line(&mut self, text: &str) {
         match &mut self.0 {
             To::Terminal(bar) => bar.println(text),
+            To::Crawl(stage) => {
+                let _ = stage.all.println(text);
+            }
             To::Plain(to) => {
                 let _ = writeln!(to, "{text}");
             }
@@ -51,6 +119,7 @@ impl Screen {
     pub(super) fn status(&mut self, text: &str) {
         match &mut self.0 {
             To::Terminal(bar) => bar.set_message(text.to_owned()),
+            To::Crawl(stage) => stage.now.set_message(text.to_owned()),
             To::Plain(_) => {}
         }
     }
@@ -58,8 +127,14 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        if let To::Terminal(bar) = &self.0 {
-            bar.finish_and_clear();
+        match &self.0 {
+            To::Terminal(bar) => bar.finish_and_clear(),
+            To::Crawl(stage) => {
+                for bar in [&stage.now, &stage.keys, &stage.tree] {
+                    bar.finish_and_clear();
+                }
+            }
+            To::Plain(_) => {}
         }
     }
 }
@@ -97,6 +172,8 @@ impl Download {
                 bar.set_length(total.max(bytes));
                 bar.set_position(bytes);
             }
+            // A download has no tree.
+            To::Crawl(_) => {}
             To::Plain(_) => {
                 let percent = bytes.saturating_mul(100).checked_div(total).unwrap_or(0).min(100);
                 let tenth = percent / PLAIN_STEP_PERCENT;

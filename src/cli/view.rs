@@ -1,8 +1,8 @@
 //! The tree of a number as the API shows it, turned back into a tree.
 
 use crate::{
-    api::v2::tree::{EdgeView, Leads, NodeView, TreeView},
-    crawl::tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, Tree},
+    api::v2::tree::{EdgeView, Leads, NodeView, TreeView, VariantView},
+    crawl::tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, Tree, Variant},
     speech::{Transcript, Word},
 };
 
@@ -37,6 +37,8 @@ pub(super) fn tree(view: &TreeView) -> Result<Tree, NoTree> {
             options,
             audio_file: None,
             edges: std::collections::BTreeMap::new(),
+            checks: 0,
+            variants: node.variants.iter().map(|v| variant(node, v)).collect(),
         }))?;
         for view in edges() {
             let edge = match view.leads {
@@ -67,14 +69,32 @@ fn option(node: &NodeView, edge: &EdgeView) -> Result<MenuOption, NoTree> {
     })
 }
 
+/// The times at which it was heard are left out: the view has them as text.
+fn variant(node: &NodeView, view: &VariantView) -> Variant {
+    Variant {
+        standing: view.standing,
+        kind: view.kind,
+        transcripts: vec![words(&view.text, node)],
+        start_ms: node.start_ms,
+        end_ms: node.end_ms,
+        audio_file: None,
+        first_heard: None,
+        last_heard: None,
+    }
+}
+
 fn transcript(node: &NodeView) -> Transcript {
+    words(&node.text, node)
+}
+
+fn words(text: &str, node: &NodeView) -> Transcript {
     let word = |text: &str| Word {
         text: text.to_owned(),
         start_ms: node.start_ms,
         end_ms: node.end_ms,
         confidence: 0.0,
     };
-    Transcript { words: node.text.split_whitespace().map(word).collect(), confidence: 0.0 }
+    Transcript { words: text.split_whitespace().map(word).collect(), confidence: 0.0 }
 }
 
 #[cfg(test)]

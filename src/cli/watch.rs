@@ -126,7 +126,7 @@ impl Tally {
 }
 
 /// A kind of prompt in words.
-fn kind_name(kind: PromptKind) -> &'static str {
+pub(super) fn kind_name(kind: PromptKind) -> &'static str {
     match kind {
         PromptKind::Menu => "menu",
         PromptKind::Language => "choice of language",

@@ -9,6 +9,8 @@
 //! line and what to do. What a file says that nobody reads is a mistake too.
 
 mod carrier;
+mod crawl;
+mod phones;
 mod policy;
 mod reader;
 mod secret;
@@ -25,10 +27,12 @@ use self::reader::Reader;
 pub(crate) use self::secret::same_bytes;
 pub use self::{
     carrier::{Carrier, CarrierName, FLOWROUTE, Flowroute, Webhooks},
+    crawl::{Crawl, KeyList},
+    phones::{Digests, Extensions, TestNumbers},
     policy::Policy,
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
-    sections::{Api, Crawl, Log, LogFormat, Media, Recording, Simulator, Sip, Store, Trunk},
+    sections::{Api, Log, LogFormat, Media, Recording, Simulator, Sip, Store, Trunk},
     setting::{HostPort, NotAHost},
     speech::{Deepgram, Engine, Recogniser, ServiceUrl, Speech, Watson},
 };
@@ -48,6 +52,10 @@ pub struct Config {
     pub sip: Sip,
     /// The carrier; without one no number can be called.
     pub trunk: Option<Trunk>,
+    /// Phones that register with us.
+    pub extensions: Extensions,
+    /// Numbers that we answer ourselves.
+    pub test_numbers: TestNumbers,
     /// Messages and numbers.
     pub carrier: Carrier,
     /// How Flowroute is reached.
@@ -128,6 +136,8 @@ impl Config {
             api: Api::read(&mut reader.section("api")),
             sip: Sip::read(&mut reader.section("sip")),
             trunk: Trunk::read(&mut reader.section("trunk")),
+            extensions: Extensions::read(&mut reader.section("extensions")),
+            test_numbers: TestNumbers::read(&mut reader.section("test_numbers")),
             carrier: Carrier::read(&mut reader.section("carrier")),
             flowroute: Flowroute::read(&mut reader.section("flowroute")),
             webhooks: Webhooks::read(&mut reader.section("webhooks")),

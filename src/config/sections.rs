@@ -12,7 +12,7 @@ use super::{
     secret::Secret,
     setting::{HostPort, Setting, words},
 };
-use crate::policy::money::Money;
+use crate::http::IpRanges;
 
 /// `[api]`: the REST API.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,11 +64,26 @@ pub struct Sip {
     /// The address that peers are told to send to, where it differs from the one we listen on:
     /// the public address in front of a NAT.
     pub advertise: Option<IpAddr>,
+    /// A place of its own for the carrier; `None` if it shares `listen` with the phones.
+    pub trunk_listen: Option<SocketAddr>,
+    /// Calls at a time.
+    pub max_calls: u32,
+    /// Datagrams a second of an address that has proven nothing.
+    pub stranger_rate: u32,
+    /// How long an address is not heard that guessed passwords, in seconds.
+    pub ban_seconds: u32,
 }
 
 impl Default for Sip {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 5060)), advertise: None }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 5060)),
+            advertise: None,
+            trunk_listen: None,
+            max_calls: 10_000,
+            stranger_rate: 50,
+            ban_seconds: 300,
+        }
     }
 }
 
@@ -78,7 +93,18 @@ impl Sip {
         let sip = Self {
             listen: s.read("listen", default.listen),
             advertise: s.read("advertise", default.advertise),
+            trunk_listen: s.read("trunk_listen", default.trunk_listen),
+            max_calls: s.read_in("max_calls", default.max_calls, 1..=100_000),
+            stranger_rate: s.read_in("stranger_rate", default.stranger_rate, 1..=100_000),
+            ban_seconds: s.read_in("ban_seconds", default.ban_seconds, 1..=86_400),
         };
+        if sip.trunk_listen.is_some_and(|trunk| trunk.is_ipv4() != sip.listen.is_ipv4()) {
+            s.wrong(
+                "trunk_listen",
+                "and sip.listen are of different IP versions",
+                "use IPv4 for both or IPv6 for both",
+            );
+        }
         if let Some(ip) = sip.advertise {
             if ip.is_unspecified() {
                 s.wrong(
@@ -117,6 +143,8 @@ pub struct Trunk {
     pub tech_prefix: String,
     /// The number that we call from; empty to use `username`.
     pub caller_id: String,
+    /// From where its calls come in, besides `address`.
+    pub sources: IpRanges,
 }
 
 impl Trunk {
@@ -133,6 +161,7 @@ impl Trunk {
             expires_s: Self::DEFAULT_EXPIRES_S,
             tech_prefix: String::new(),
             caller_id: String::new(),
+            sources: IpRanges::default(),
         }
     }
 
@@ -145,6 +174,7 @@ impl Trunk {
         let expires_s = s.read_in("expires_s", Self::DEFAULT_EXPIRES_S, 60..=86_400);
         let tech_prefix: String = s.read("tech_prefix", String::new());
         let caller_id: String = s.read("caller_id", String::new());
+        let sources = s.read("sources", IpRanges::default());
 
         if register && username.is_empty() {
             s.wrong(
@@ -195,6 +225,7 @@ impl Trunk {
                 ("username", !username.is_empty()),
                 ("register", register),
                 ("tech_prefix", !tech_prefix.is_empty()),
+                ("sources", !sources.is_empty()),
             ] {
                 if set {
                     s.wrong(
@@ -215,6 +246,7 @@ impl Trunk {
             expires_s,
             tech_prefix,
             caller_id,
+            sources,
         })
     }
 }
@@ -278,125 +310,6 @@ impl Media {
             (media.port_min, media.port_max) = (default.port_min, default.port_max);
         }
         media
-    }
-}
-
-/// `[crawl]`: how numbers are called and menus explored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Crawl {
-    /// Silence after speech that ends a prompt, in milliseconds.
-    pub silence_ms: u32,
-    /// How long nothing may be said before a call is given up, in milliseconds.
-    pub no_speech_ms: u32,
-    /// Most keys on the way to a menu; what lies deeper is not explored.
-    pub max_depth: u32,
-    /// Calls without anything new after which a scan ends.
-    pub max_attempt: u32,
-    /// The longest that one call may take, in seconds from the answer.
-    pub max_call_seconds: u32,
-    /// Most key presses in one call.
-    pub max_presses: u32,
-    /// Calls in which a key may be pressed in vain before it is given up.
-    pub max_tries: u32,
-    /// How often the same prompt may come on one way before it counts as what is behind its key.
-    pub max_same_prompt: u32,
-    /// Most calls of one scan; 0 for no limit.
-    pub max_scan_calls: u32,
-    /// Most begun minutes of one scan's calls; 0 for no limit.
-    pub max_scan_minutes: u32,
-    /// What one scan's calls may cost; `None` for no limit.
-    pub max_scan_cost: Option<Money>,
-    /// Calls at a time, each to another number.
-    pub max_concurrent_calls: u32,
-    /// The pause before an unfinished number is called again, in seconds; it doubles with each
-    /// call without anything new.
-    pub retry_first_seconds: u32,
-    /// The longest that it grows to.
-    pub retry_max_seconds: u32,
-}
-
-impl Default for Crawl {
-    fn default() -> Self {
-        Self {
-            silence_ms: 5_000,
-            no_speech_ms: 30_000,
-            max_depth: 8,
-            max_attempt: 10,
-            max_call_seconds: 900,
-            max_presses: 200,
-            max_tries: 3,
-            max_same_prompt: 2,
-            max_scan_calls: 500,
-            max_scan_minutes: 1_500,
-            max_scan_cost: None,
-            max_concurrent_calls: 4,
-            retry_first_seconds: 5,
-            retry_max_seconds: 3_600,
-        }
-    }
-}
-
-impl Crawl {
-    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
-        let default = Self::default();
-        let crawl = Self {
-            silence_ms: s.read_in("silence_ms", default.silence_ms, 500..=60_000),
-            no_speech_ms: s.read_in("no_speech_ms", default.no_speech_ms, 2_000..=300_000),
-            max_depth: s.read_in("max_depth", default.max_depth, 1..=32),
-            max_attempt: s.read_in("max_attempt", default.max_attempt, 1..=1_000),
-            max_call_seconds: s.read_in("max_call_seconds", default.max_call_seconds, 30..=14_400),
-            max_presses: s.read_in("max_presses", default.max_presses, 1..=10_000),
-            max_tries: s.read_in("max_tries", default.max_tries, 1..=100),
-            max_same_prompt: s.read_in("max_same_prompt", default.max_same_prompt, 1..=10),
-            max_scan_calls: s.read_in("max_scan_calls", default.max_scan_calls, 0..=100_000),
-            max_scan_minutes: s.read_in(
-                "max_scan_minutes",
-                default.max_scan_minutes,
-                0..=1_000_000,
-            ),
-            max_scan_cost: s.read("max_scan_cost", default.max_scan_cost),
-            max_concurrent_calls: s.read_in(
-                "max_concurrent_calls",
-                default.max_concurrent_calls,
-                1..=1_000,
-            ),
-            retry_first_seconds: s.read_in(
-                "retry_first_seconds",
-                default.retry_first_seconds,
-                1..=86_400,
-            ),
-            retry_max_seconds: s.read_in(
-                "retry_max_seconds",
-                default.retry_max_seconds,
-                1..=604_800,
-            ),
-        };
-        if crawl.silence_ms >= crawl.no_speech_ms {
-            let what = format!(
-                "is {}, not less than crawl.no_speech_ms, which is {}",
-                crawl.silence_ms, crawl.no_speech_ms
-            );
-            s.wrong(
-                "silence_ms",
-                what,
-                "make it the smaller of the two, or no prompt ever ends before its call",
-            );
-        }
-        if u64::from(crawl.max_call_seconds) * 1_000 <= u64::from(crawl.no_speech_ms) {
-            let what = format!(
-                "is {}, not longer than crawl.no_speech_ms, which is {} ms",
-                crawl.max_call_seconds, crawl.no_speech_ms
-            );
-            s.wrong("max_call_seconds", what, "let a call take longer than that");
-        }
-        if crawl.retry_first_seconds > crawl.retry_max_seconds {
-            let what = format!(
-                "is {}, more than crawl.retry_max_seconds, which is {}",
-                crawl.retry_first_seconds, crawl.retry_max_seconds
-            );
-            s.wrong("retry_first_seconds", what, "make the first pause the shorter one");
-        }
-        crawl
     }
 }
 

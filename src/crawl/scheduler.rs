@@ -7,16 +7,18 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use super::{
-    driver::Crawler,
-    navigator::{Limits, Navigator},
+    driver::{Crawler, SharedPlan},
+    navigator::Limits,
+    parallel::{Brought, Helpers},
     retry::Backoff,
+    schedule,
 };
 use crate::{
     calls::{
@@ -44,8 +46,10 @@ pub struct SchedulerSettings {
     pub limits: Limits,
     /// When unfinished numbers are called again.
     pub backoff: Backoff,
-    /// Calls at a time, each to another number.
+    /// Calls at a time, to all numbers.
     pub max_concurrent_calls: usize,
+    /// Calls at a time to one number.
+    pub parallel_calls: usize,
     /// Who leases, the same after a restart, so that we take up again what we left.
     pub owner: String,
 }
@@ -80,19 +84,32 @@ pub async fn run(
     let clock = lines.clock();
     let mut stopped = lines.gate().stopped();
     let mut calls = JoinSet::new();
+    // Those of the calls that run, helping ones included.
+    let places = Arc::new(Semaphore::new(settings.max_concurrent_calls));
     // Before that, every scan would be refused and put off one by one.
     let mut closed_until = Time(i64::MIN);
     while !*stop.borrow() {
         let closed = closed_until.since(Time(clock.wall_micros()));
         let mut nap = if closed.is_zero() { LONGEST_NAP } else { closed.min(LONGEST_NAP) };
+        // Before the queue, which they fill.
+        let scheduled = match schedule::turn(lines.store()).await {
+            Ok(due) => due.map(|due| due.since(Time(clock.wall_micros()))),
+            Err(error) => Some(failed(&error)),
+        };
         while readiness.is_ready()
             && closed.is_zero()
             && !*stopped.borrow_and_update()
-            && calls.len() < settings.max_concurrent_calls
+            && let Ok(place) = places.clone().try_acquire_owned()
         {
             match lines.store().lease_next(&settings.owner, LEASE).await {
                 Ok(Some(job)) => {
-                    calls.spawn(serve(lines.clone(), settings.clone(), job, stop.clone()));
+                    let (lines, settings) = (lines.clone(), settings.clone());
+                    let (places, stop) = (places.clone(), stop.clone());
+                    calls.spawn(async move {
+                        let served = serve(lines, settings, job, places, stop).await;
+                        drop(place);
+                        served
+                    });
                 }
                 Ok(None) => {
                     nap = match lines.store().next_due().await {
@@ -108,6 +125,7 @@ pub async fn run(
                 }
             }
         }
+        let nap = scheduled.map_or(nap, |scheduled| nap.min(scheduled));
         tokio::select! {
             () = waker.0.notified() => {}
             () = readiness.changed() => {}
@@ -135,6 +153,7 @@ async fn serve(
     lines: Lines,
     settings: Arc<SchedulerSettings>,
     job: ScanJob,
+    places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 ) -> Option<Time> {
     let keep_lease = async {
@@ -147,7 +166,7 @@ async fn serve(
             }
         }
     };
-    let crawl = crawl(&lines, &settings, &job, stop);
+    let crawl = crawl(&lines, &settings, &job, &places, stop);
     tokio::select! {
         biased;
         result = crawl => match result {
@@ -222,6 +241,7 @@ fn told(job: &ScanJob, placed: Result<Report, CallFailure>) -> CallOutcome {
                     info!(call = %job.call_uuid, %reason, "The call may not be made.");
                 }
                 CallFailure::Trunk { .. }
+                | CallFailure::NotRegistered { .. }
                 | CallFailure::Media(_)
                 | CallFailure::Speech(_)
                 | CallFailure::Sip(_)
@@ -253,6 +273,7 @@ async fn crawl(
     lines: &Lines,
     settings: &SchedulerSettings,
     job: &ScanJob,
+    places: &Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 ) -> Result<Option<Time>, StoreError> {
     let tree = lines.store().load_tree(job.scan).await?;
@@ -260,7 +281,8 @@ async fn crawl(
         early_keys: settings.limits.early_keys && !job.ignores_early_keys,
         ..settings.limits.clone()
     };
-    let mut crawler = Crawler::new(Navigator::new(tree, limits));
+    let plan = SharedPlan::new(tree, limits.clone());
+    let mut crawler = Crawler::new(&plan, limits.clone());
     let order = Dialled::try_new(&job.number).map(|number| Order {
         uuid: job.call_uuid,
         number,
@@ -268,9 +290,14 @@ async fn crawl(
         asked_by: job.asked_by,
         scan: Some(job.scan),
     });
-    let placed = match &order {
-        Some(order) => lines.place(order, &mut crawler, stop.clone()).await,
-        None => Err(CallFailure::Refused(unreadable(&job.number))),
+    let (placed, helped) = match &order {
+        Some(order) => {
+            let most = settings.parallel_calls.saturating_sub(1);
+            let (plan, limits, stop) = (&plan, &limits, &stop);
+            let helpers = Helpers { lines, plan, limits, order, most, places, stop };
+            helpers.along(lines.place(order, &mut crawler, stop.clone())).await
+        }
+        None => (Err(CallFailure::Refused(unreadable(&job.number))), Brought::default()),
     };
     if let Err(CallFailure::Refused(refusal @ Refusal { until: Some(until), .. })) = &placed {
         put_off(lines, job, refusal, *until).await?;
@@ -280,9 +307,11 @@ async fn crawl(
     let ended_ms = placed.as_ref().map_or(0, |report| report.ended_ms);
     let may_go_on = may_go_on(&placed);
     let outcome = CallOutcome {
-        news: crawler.has_news(),
-        complete: summary.is_some_and(|summary| summary.complete),
-        ignores_early_keys: summary.is_some_and(|summary| summary.ignores_early_keys),
+        news: crawler.has_news() || helped.news,
+        // What could not be stored is not known any more.
+        complete: plan.is_complete() && !matches!(placed, Err(CallFailure::Store(_))),
+        ignores_early_keys: helped.ignores_early_keys
+            || summary.is_some_and(|summary| summary.ignores_early_keys),
         cut_short: *stop.borrow() || !is_the_numbers(&placed),
         ..told(job, placed)
     };

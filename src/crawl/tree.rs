@@ -35,7 +35,9 @@ impl std::fmt::Display for Keys {
 }
 
 /// What kind of thing a prompt is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PromptKind {
     /// Offers options by key.
@@ -99,15 +101,81 @@ pub struct Node {
     pub audio_file: Option<String>,
     /// What is known of each key; an option without an entry is unexplored.
     pub edges: BTreeMap<Keys, Edge>,
+    /// How often later calls went to hear it again, because it was not understood well.
+    pub checks: u32,
+    /// What else was heard in its place; at most [`MAX_VARIANTS`].
+    pub variants: Vec<Variant>,
+}
+
+/// Most variants of one prompt.
+pub const MAX_VARIANTS: usize = 6;
+
+/// Another wording that was heard where a prompt is expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// What it has to do with the prompt.
+    pub standing: Standing,
+    /// What kind of thing it is.
+    pub kind: PromptKind,
+    /// What was heard.
+    pub transcripts: Vec<Transcript>,
+    /// Where it begins, on the clock of the call in which it was heard.
+    pub start_ms: CallMs,
+    /// Where it ends.
+    pub end_ms: CallMs,
+    /// Its recording, relative to the data directory.
+    pub audio_file: Option<String>,
+    /// When it was heard first, in microseconds since 1970; none until it was stored.
+    pub first_heard: Option<i64>,
+    /// When it was heard last; none from then until it was stored.
+    pub last_heard: Option<i64>,
+}
+
+impl Variant {
+    /// Everything that was said.
+    pub fn text(&self) -> String {
+        text_of(&self.transcripts)
+    }
+}
+
+/// What a variant has to do with its prompt.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Was heard once in the prompt's place. Heard there once more, it proves that the number has
+    /// changed; if the prompt is heard, it was a wrong turn.
+    Suspected,
+    /// Is said in the prompt's place at times: a greeting of the evening, news before the menu.
+    AtTimes,
+    /// Was the prompt until the number changed.
+    Former,
 }
 
 impl Node {
     /// Everything that was said, joined by single blanks.
     pub fn text(&self) -> String {
-        let parts: Vec<String> =
-            self.transcripts.iter().map(Transcript::text).filter(|t| !t.is_empty()).collect();
-        parts.join(" ")
+        text_of(&self.transcripts)
     }
+
+    /// How sure we are of its words: the mean of their confidence, 0 to 1; none without words.
+    pub fn confidence(&self) -> Option<f32> {
+        confidence(&self.transcripts)
+    }
+}
+
+/// The mean confidence of words, 0 to 1; none without words.
+pub fn confidence(transcripts: &[Transcript]) -> Option<f32> {
+    let words = || transcripts.iter().flat_map(|t| &t.words);
+    let count = words().count();
+    (count > 0).then(|| words().map(|w| w.confidence).sum::<f32>() / count as f32)
+}
+
+fn text_of(transcripts: &[Transcript]) -> String {
+    let parts: Vec<String> =
+        transcripts.iter().map(Transcript::text).filter(|t| !t.is_empty()).collect();
+    parts.join(" ")
 }
 
 /// What is known of a key.
@@ -124,7 +192,9 @@ pub enum Edge {
 }
 
 /// Why a key leads nowhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadEnd {
     /// The line hung up without a word.
@@ -153,6 +223,8 @@ pub enum Change {
         /// What is known now.
         edge: Edge,
     },
+    /// A known prompt was heard again. The tree stays as it is; whoever stores it notes the time.
+    Heard(NodeNo),
 }
 
 /// The menu of one number as far as it is known.
@@ -193,6 +265,9 @@ impl Tree {
             Change::Edge { from, keys, edge } => {
                 let node = self.nodes.get_mut(from.0 as usize).ok_or(Hole(from))?;
                 node.edges.insert(keys, edge);
+            }
+            Change::Heard(no) => {
+                self.node(no).ok_or(Hole(no))?;
             }
         }
         Ok(())

@@ -84,6 +84,11 @@ impl IpRanges {
         self.0.iter().any(|range| range.contains(&ip))
     }
 
+    /// The ranges.
+    pub fn ranges(&self) -> &[IpNet] {
+        &self.0
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -33,7 +33,7 @@ pub mod lists;
 pub mod money;
 mod never;
 pub mod number;
-mod places;
+pub(crate) mod places;
 mod refusal;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
@@ -130,7 +130,7 @@ impl Trunk {
     async fn on_register(&mut self, incoming: IncomingRequest) {
         let (now, request) = (self.clock.now(), &incoming.request);
         self.registrar.handle_timeout(now);
-        let source: SocketAddr = request.flow.peer;
+        let source = request.flow;
         let secrets = &self.gate.secrets;
         let secret = |user: &str| secrets.get(user).cloned();
         let response = self.registrar.handle(now, source, &request.message(), secret);

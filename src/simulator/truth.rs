@@ -313,6 +313,8 @@ mod tests {
                 options: node.options.iter().map(option).collect(),
                 audio_file: None,
                 edges: node.options.iter().map(|o| (o.keys.clone(), edge(o))).collect(),
+                checks: 0,
+                variants: Vec::new(),
             };
             tree.apply(Change::Node(node)).unwrap();
         }

@@ -11,7 +11,9 @@ use super::{
 };
 
 /// Where a call stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum CallState {
     /// The INVITE was sent.
@@ -29,10 +31,12 @@ pub enum CallState {
 }
 
 impl CallState {
-    const ALL: [Self; 6] =
+    /// All of them, in the order of a call's life.
+    pub const ALL: [Self; 6] =
         [Self::Dialling, Self::Ringing, Self::Answered, Self::Ended, Self::Failed, Self::Aborted];
 
-    fn as_str(self) -> &'static str {
+    /// As it is stored, and shown to clients.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Dialling => "dialling",
             Self::Ringing => "ringing",
@@ -200,6 +204,15 @@ impl Store {
         row.as_ref().map(record).transpose()
     }
 
+    /// The scan whose next call has this id; `None` if no such call waits or runs.
+    pub async fn scan_of_waiting_call(&self, uuid: Uuid) -> Result<Option<ScanId>, StoreError> {
+        let id: Option<i64> = sqlx::query_scalar("SELECT id FROM scans WHERE call_uuid = $1")
+            .bind(uuid.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(id.map(ScanId))
+    }
+
     /// The calls of a scan in the order in which they were placed.
     pub async fn calls_of(&self, scan: ScanId) -> Result<Vec<CallRecord>, StoreError> {
         let rows = sqlx::query("SELECT * FROM calls WHERE scan_id = $1 ORDER BY id")
@@ -296,7 +309,27 @@ pub(super) async fn abort(
     Ok(())
 }
 
-fn record(row: &SqliteRow) -> Result<CallRecord, StoreError> {
+/// Marks the calls of an earlier life that helped a scan's own.
+pub(super) async fn abort_helpers(
+    tx: &mut Write,
+    scan: ScanId,
+    reason: &str,
+    now: Time,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE calls SET state = 'aborted', ended_at = $1, reason = $2
+         WHERE scan_id = $3 AND ended_at IS NULL",
+    )
+    .bind(now.0)
+    .bind(reason)
+    .bind(scan.0)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// A call from its row.
+pub(super) fn record(row: &SqliteRow) -> Result<CallRecord, StoreError> {
     let state: &str = row.try_get("state")?;
     let time = |column| -> Result<Option<Time>, StoreError> {
         Ok(row.try_get::<Option<i64>, _>(column)?.map(Time))

@@ -57,6 +57,7 @@ impl Store {
         let mut tx = self.begin_write().await?;
         let id = insert_delivery(&mut tx, url, body, self.now()).await?;
         tx.commit().await?;
+        self.deliveries.notify_one();
         Ok(id)
     }
 

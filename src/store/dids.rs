@@ -36,7 +36,8 @@ pub struct DidChange {
     pub extension: Option<Option<ExtensionId>>,
 }
 
-const COLUMNS: &str = "SELECT n.id, n.provider_id, n.phonenumber, d.domain, n.extension_id,
+pub(super) const COLUMNS: &str =
+    "SELECT n.id, n.provider_id, n.phonenumber, d.domain, n.extension_id,
         n.created_at, n.updated_at
  FROM dids n LEFT JOIN domains d ON d.id = n.domain_id";
 
@@ -200,7 +201,8 @@ pub(super) async fn insert_did(
     Ok(())
 }
 
-fn did_row(row: &SqliteRow) -> Result<DidRow, StoreError> {
+/// A number of ours from its row.
+pub(super) fn did_row(row: &SqliteRow) -> Result<DidRow, StoreError> {
     Ok(DidRow {
         id: DidId(row.try_get("id")?),
         provider: row.try_get("provider_id")?,

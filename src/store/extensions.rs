@@ -61,7 +61,8 @@ pub enum Unique<T> {
     Taken,
 }
 
-const COLUMNS: &str = "SELECT e.id, e.sip_user_id, e.sip_username, e.sealed_password, e.created_at,
+pub(super) const COLUMNS: &str =
+    "SELECT e.id, e.sip_user_id, e.sip_username, e.sealed_password, e.created_at,
         e.updated_at, u.id AS user_id, u.name AS user_name, d.domain
  FROM extensions e JOIN sip_users s ON s.id = e.sip_user_id
  JOIN users u ON u.id = s.user_id JOIN domains d ON d.id = s.domain_id";
@@ -190,7 +191,8 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    fn extension_row(&self, row: &SqliteRow) -> Result<ExtensionRow, StoreError> {
+    /// An extension from its row, with its password opened.
+    pub(super) fn extension_row(&self, row: &SqliteRow) -> Result<ExtensionRow, StoreError> {
         let id = ExtensionId(row.try_get("id")?);
         Ok(ExtensionRow {
             id,
@@ -238,7 +240,7 @@ pub(super) async fn insert_extension(
 }
 
 /// The user's place in a domain, made if there is none.
-async fn place_in_domain(
+pub(super) async fn place_in_domain(
     tx: &mut Write,
     user: UserId,
     domain: &str,

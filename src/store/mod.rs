@@ -34,15 +34,20 @@ mod dids;
 mod error;
 mod extensions;
 mod halt;
+mod idempotency;
 mod import;
+mod lists;
 mod opt_outs;
 mod purchases;
 mod queue;
 mod read;
+mod registrations;
+mod schedules;
 mod sms;
 mod tokens;
 mod tree;
 mod users;
+mod variants;
 mod vault;
 
 #[cfg(test)]
@@ -65,6 +70,7 @@ use sqlx::{
     Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::Notify;
 
 pub use self::{
     audit::{AuditId, AuditRow, MAX_AUDIT, Verdict},
@@ -74,16 +80,20 @@ pub use self::{
     error::StoreError,
     extensions::{ExtensionChange, ExtensionRow, SipAccount, Unique},
     halt::Halt,
+    idempotency::{KeptAnswer, KeyClaim, KeyedRequest, MAX_KEYS_OF_USER},
     import::{
         Import, OldDid, OldDomain, OldExtension, OldIncoming, OldKey, OldMenu, OldNumber,
         OldProvider, OldScan, OldSipUser, OldSms, OldUser,
     },
+    lists::{CallFilter, DidFilter, NumberFilter, Place, ScansOf, Slice, SmsFilter, Span},
     opt_outs::{MAX_OPT_OUTS, OptOut},
     purchases::{PurchaseId, PurchaseRow, PurchaseState},
     queue::{
         AfterCall, CallOutcome, CrawlAnswer, CrawlRequest, New, Recovered, ScanJob, ScanStatus,
     },
     read::{KeyRow, MenuRow, MenuText, NumberOfMenu, NumberRow, ScanFilter, ScanRow, ScanTree},
+    registrations::{AccountsMark, SealedAccount, StoredBinding},
+    schedules::{EndedScan, MAX_SCHEDULES, NewSchedule, ScheduleId, ScheduleRow},
     sms::{
         IncomingId, NewIncoming, NewReceipt, NewSms, SmsId, SmsOutcome, SmsRow, SmsState,
         TakenIncoming,
@@ -160,8 +170,11 @@ pub struct Store {
     clock: Clock,
     max_attempt: u32,
     vault: vault::Vault,
+    dir: Arc<Path>,
     /// See [`Store::generation`].
     changes: Arc<AtomicU64>,
+    /// See [`Store::deliveries`].
+    deliveries: Arc<Notify>,
     /// None in a store that has joined another process.
     _lock: Option<Arc<File>>,
 }
@@ -225,7 +238,9 @@ impl Store {
             clock,
             max_attempt,
             vault,
+            dir: dir.into(),
             changes: Arc::default(),
+            deliveries: Arc::default(),
             _lock: lock.map(Arc::new),
         })
     }
@@ -241,6 +256,16 @@ impl Store {
     pub async fn close(self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Notified when webhooks were queued, for the one who sends them.
+    pub fn deliveries(&self) -> Arc<Notify> {
+        self.deliveries.clone()
     }
 
     /// The store's present.

@@ -6,9 +6,10 @@ use super::{
     MenuId, NumberId, ScanId, Store, StoreError, Time,
     queue::ScanStatus,
     tree::{dead_end, kind},
+    variants,
 };
 use crate::{
-    crawl::tree::{Edge, Keys, MenuOption, Node, NodeNo, PromptKind},
+    crawl::tree::{Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Variant},
     speech::{CallMs, Transcript, Word},
 };
 
@@ -104,6 +105,16 @@ pub struct MenuRow {
     pub completed: bool,
     /// Its keys in the order in which they were said.
     pub keys: Vec<KeyRow>,
+    /// When it was heard first; `None` only in rows of an older service.
+    pub first_heard: Option<Time>,
+    /// When it was heard last; `None` in rows from before this was kept.
+    pub last_heard: Option<Time>,
+    /// How often it was heard.
+    pub hearings: u32,
+    /// How often it was heard again because it was not understood well.
+    pub checks: u32,
+    /// What else was heard in its place.
+    pub variants: Vec<Variant>,
 }
 
 /// What was said in a menu.
@@ -151,7 +162,9 @@ impl KeyRow {
     }
 }
 
-const SCAN_COLUMNS: &str = "SELECT s.id, s.status, s.attempt, s.completed, s.reason, s.created_at,
+/// What a [`ScanRow`] is read from.
+pub(super) const SCAN_COLUMNS: &str =
+    "SELECT s.id, s.status, s.attempt, s.completed, s.reason, s.created_at,
         s.updated_at, n.number, n.business_name, n.completed AS number_completed
  FROM scans s JOIN numbers n ON n.id = s.number_id";
 
@@ -249,6 +262,46 @@ impl Store {
         Ok(Some(ScanTree { scan, menus: menus(&mut tx, id).await? }))
     }
 
+    /// A scan with its menus, of which there may be none.
+    pub async fn scan_tree(&self, scan: ScanId) -> Result<Option<ScanTree>, StoreError> {
+        let mut tx = self.begin_read().await?;
+        let Some(row) = find_scan(&mut tx, scan).await? else { return Ok(None) };
+        Ok(Some(ScanTree { scan: row, menus: menus(&mut tx, scan).await? }))
+    }
+
+    /// The scans of a number that have a menu and came before this one, at most `limit`, the newest
+    /// first.
+    pub async fn scans_with_menus(
+        &self,
+        number: NumberId,
+        before: ScanId,
+        limit: u32,
+    ) -> Result<Vec<ScanId>, StoreError> {
+        let ids: Vec<i64> = sqlx::query_scalar(
+            "SELECT s.id FROM scans s
+             WHERE s.number_id = $1 AND s.id < $2
+               AND EXISTS (SELECT 1 FROM menus m WHERE m.scan_id = s.id)
+             ORDER BY s.id DESC LIMIT $3",
+        )
+        .bind(number.0)
+        .bind(before.0)
+        .bind(i64::from(limit))
+        .fetch_all(&self.readers)
+        .await?;
+        Ok(ids.into_iter().map(ScanId).collect())
+    }
+
+    /// The recording of a menu, relative to the data directory; `None` if there is no such menu, or
+    /// none of it.
+    pub async fn menu_recording(&self, menu: MenuId) -> Result<Option<String>, StoreError> {
+        let file: Option<Option<String>> =
+            sqlx::query_scalar("SELECT audio_file FROM menus WHERE id = $1")
+                .bind(menu.0)
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(file.flatten())
+    }
+
     /// The menus of a scan in the order of their numbers.
     pub(super) async fn menus(&self, scan: ScanId) -> Result<Vec<MenuRow>, StoreError> {
         let mut tx = self.begin_read().await?;
@@ -284,7 +337,8 @@ async fn find_scan(tx: &mut SqliteConnection, scan: ScanId) -> Result<Option<Sca
     row.as_ref().map(scan_row).transpose()
 }
 
-fn scan_row(row: &SqliteRow) -> Result<ScanRow, StoreError> {
+/// A scan from its row.
+pub(super) fn scan_row(row: &SqliteRow) -> Result<ScanRow, StoreError> {
     let status: i64 = row.try_get("status")?;
     Ok(ScanRow {
         id: ScanId(row.try_get("id")?),
@@ -321,10 +375,15 @@ async fn menus(tx: &mut SqliteConnection, scan: ScanId) -> Result<Vec<MenuRow>, 
             menu.keys.push(key_row(row)?);
         }
     }
+    for (no, variant) in variants::of_scan(tx, scan).await? {
+        if let Some(menu) = menus.get_mut(no.0 as usize).filter(|m| m.no == no) {
+            menu.variants.push(variant);
+        }
+    }
     Ok(menus)
 }
 
-fn number_from(row: &SqliteRow, column: &str) -> Result<u32, StoreError> {
+pub(super) fn number_from(row: &SqliteRow, column: &str) -> Result<u32, StoreError> {
     let value: i64 = row.try_get(column)?;
     u32::try_from(value).map_err(|_| StoreError::Senseless(format!("{column} {value}")))
 }
@@ -347,6 +406,11 @@ fn menu_row(row: &SqliteRow) -> Result<MenuRow, StoreError> {
         audio_file: row.try_get("audio_file")?,
         completed: row.try_get("completed")?,
         keys: Vec::new(),
+        first_heard: row.try_get::<Option<i64>, _>("created_at")?.map(Time),
+        last_heard: row.try_get::<Option<i64>, _>("heard_at")?.map(Time),
+        hearings: number_from(row, "hearings")?,
+        checks: number_from(row, "checks")?,
+        variants: Vec::new(),
     })
 }
 
@@ -391,6 +455,8 @@ impl MenuRow {
             options: Vec::new(),
             audio_file: self.audio_file,
             edges: std::collections::BTreeMap::new(),
+            checks: self.checks,
+            variants: self.variants,
         };
         for row in self.keys {
             let Some(keys) = row.keys.as_deref().and_then(Keys::try_new) else { continue };

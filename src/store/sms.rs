@@ -57,7 +57,8 @@ pub enum SmsState {
 }
 
 impl SmsState {
-    const ALL: [Self; 7] = [
+    /// All of them.
+    pub const ALL: [Self; 7] = [
         Self::Queued,
         Self::Sending,
         Self::Sent,
@@ -416,6 +417,7 @@ impl Store {
             None => None,
         };
         tx.commit().await?;
+        self.deliveries.notify_one();
         Ok(TakenIncoming { id: IncomingId(id), answers: answers.map(SmsId), delivery })
     }
 }
@@ -446,7 +448,8 @@ async fn insert_incoming(
     Ok(id)
 }
 
-fn read(row: &SqliteRow) -> Result<SmsRow, StoreError> {
+/// A message from its row.
+pub(super) fn read(row: &SqliteRow) -> Result<SmsRow, StoreError> {
     let state: &str = row.try_get("state")?;
     let state = SmsState::ALL
         .into_iter()

@@ -33,6 +33,8 @@ fn node(audio_file: String) -> Change {
         options: Vec::new(),
         audio_file: Some(audio_file),
         edges: std::collections::BTreeMap::new(),
+        checks: 0,
+        variants: Vec::new(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! A scan's tree in the database: written change by change, read back exactly as it was.
 
-use super::{MenuId, ScanId, Store, StoreError, Write, next_id};
+use super::{MenuId, ScanId, Store, StoreError, Write, next_id, variants};
 use crate::{
     crawl::tree::{Change, DeadEnd, Edge, Hole, Keys, MenuOption, Node, NodeNo, PromptKind, Tree},
     speech::Transcript,
@@ -20,6 +20,19 @@ impl Store {
                 let menu = menu_id(&mut tx, scan, *from).await?.ok_or(Hole(*from))?;
                 put_edge(&mut tx, menu, keys, edge).await?;
                 menu
+            }
+            Change::Heard(no) => {
+                let menu = menu_id(&mut tx, scan, *no).await?.ok_or(Hole(*no))?;
+                // No news: `updated_at` stays.
+                sqlx::query(
+                    "UPDATE menus SET heard_at = $1, hearings = hearings + 1 WHERE id = $2",
+                )
+                .bind(now)
+                .bind(menu.0)
+                .execute(&mut *tx)
+                .await?;
+                tx.commit().await?;
+                return Ok(());
             }
         };
         sqlx::query(
@@ -82,12 +95,12 @@ async fn put_node(
     // On a better hearing the time of discovery stays.
     sqlx::query(
         "INSERT INTO menus (id, scan_id, no, kind, transcripts, start_ms, end_ms, audio_file,
-                            completed, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $9, $9)
+                            completed, checks, created_at, updated_at, heard_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, FALSE, $10, $9, $9, $9)
          ON CONFLICT (id) DO UPDATE
          SET kind = excluded.kind, transcripts = excluded.transcripts, old_text = NULL,
              old_debug = NULL, start_ms = excluded.start_ms, end_ms = excluded.end_ms,
-             audio_file = excluded.audio_file",
+             audio_file = excluded.audio_file, checks = excluded.checks",
     )
     .bind(id.0)
     .bind(scan.0)
@@ -98,8 +111,10 @@ async fn put_node(
     .bind(i64::from(node.end_ms))
     .bind(&node.audio_file)
     .bind(now)
+    .bind(i64::from(node.checks))
     .execute(&mut **tx)
     .await?;
+    variants::put(tx, id, &node.variants, now).await?;
     sqlx::query("DELETE FROM keys WHERE menu_id = $1").bind(id.0).execute(&mut **tx).await?;
     for (position, option) in (0_i64..).zip(&node.options) {
         insert_key(tx, id, position, &option.keys, Some(option)).await?;
@@ -177,7 +192,7 @@ async fn put_edge(
 
 /// Transcripts as they are stored. What is not a number would become `null` and never be read
 /// again.
-fn transcripts_text(transcripts: &[Transcript]) -> Result<String, StoreError> {
+pub(super) fn transcripts_text(transcripts: &[Transcript]) -> Result<String, StoreError> {
     let mut transcripts = transcripts.to_vec();
     for transcript in &mut transcripts {
         transcript.confidence = finite(transcript.confidence);

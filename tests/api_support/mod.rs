@@ -214,5 +214,7 @@ fn node(no: u32, text: &str, options: &[(&str, &str, Option<u32>)]) -> Node {
                 Some((key(keys), if target > no { Edge::Child(to) } else { Edge::Link(to) }))
             })
             .collect(),
+        checks: 0,
+        variants: Vec::new(),
     }
 }

@@ -27,6 +27,36 @@ impl Baresip {
     /// Starts a phone whose number is [`NUMBER`], and waits until it is ready. Who calls it hears
     /// `sound`, a file of 16-bit samples, mono, at 8 kHz.
     pub async fn start(sound: &Path) -> Self {
+        let account = |address: SocketAddr| {
+            format!("<sip:{NUMBER}@{}>;regint=0;answermode=auto;audio_codecs=PCMU\n", address.ip())
+        };
+        let mut phone = Self::start_as(sound, account, &[]);
+        phone.wait_for("baresip is ready").await;
+        phone
+    }
+
+    /// Starts a phone that registers as 1001 with the password `secret` at `registrar`, and then
+    /// does what the commands say.
+    pub fn start_registered(
+        sound: &Path,
+        registrar: SocketAddr,
+        transport: &str,
+        commands: &[String],
+    ) -> Self {
+        let account = |_| {
+            format!(
+                "<sip:1001@{registrar};transport={transport}>;auth_user=1001;auth_pass=secret;\
+                 regint=60;answermode=auto;audio_codecs=PCMU\n"
+            )
+        };
+        Self::start_as(sound, account, commands)
+    }
+
+    fn start_as(
+        sound: &Path,
+        account: impl FnOnce(SocketAddr) -> String,
+        commands: &[String],
+    ) -> Self {
         let address = free_address();
         let directory = tempfile::tempdir().expect("a directory for the phone's files");
         // What is heard is thrown away: an aubridge without another end.
@@ -48,8 +78,7 @@ impl Baresip {
             sound = sound.display(),
             modules = "/usr/lib/baresip/modules",
         );
-        let account =
-            format!("<sip:{NUMBER}@{}>;regint=0;answermode=auto;audio_codecs=PCMU\n", address.ip());
+        let account = account(address);
         for (name, text) in
             [("config", &config), ("accounts", &account), ("contacts", &String::new())]
         {
@@ -59,6 +88,7 @@ impl Baresip {
             .arg("-4")
             .arg("-f")
             .arg(directory.path())
+            .args(commands.iter().flat_map(|command| ["-e", command]))
             .env("HOME", directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -67,9 +97,7 @@ impl Baresip {
             .spawn()
             .expect("baresip starts");
         let output = child.stdout.take().expect("a pipe");
-        let mut phone = Self { child, output, said: String::new(), address, _directory: directory };
-        phone.wait_for("baresip is ready").await;
-        phone
+        Self { child, output, said: String::new(), address, _directory: directory }
     }
 
     /// Waits until the phone has said this; what it said up to its end, and the rest of the line.

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use baresip::Baresip;
 use serde_json::Value;
-use service::{Deaf, Service};
+use service::{Deaf, Service, make_extension};
 use sipp::Sipp;
 use wav::Recorded;
 
@@ -187,4 +187,43 @@ async fn a_key_that_a_crawl_presses_arrives_at_the_phone() {
     phone.wait_for("terminated (duration: ").await;
     phone.end().await;
     assert_eq!(events.count("pressed"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sipp_registers_calls_a_number_of_ours_holds_and_hangs_up() {
+    if !have_sipp() {
+        return;
+    }
+    let data = tempfile::tempdir().expect("a directory");
+    make_extension(data.path(), "1001", "secret").await;
+    // Loopback is nobody's trunk here: every caller has to prove who it is.
+    let elsewhere = "192.0.2.1:5060".parse().expect("an address");
+    let service = Service::start(data.path(), elsewhere, Arc::new(Deaf::default()), |_| {}).await;
+    let sipp = Sipp::start_towards("uac_registers_and_calls.xml", service.sip_addr());
+    sipp.finish().await;
+    service.wait_for_phones("1001", 1).await;
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_registers_calls_a_number_of_ours_and_is_called_as_an_extension() {
+    if !have_baresip() {
+        return;
+    }
+    let data = tempfile::tempdir().expect("a directory");
+    let (sound, _) = wav::prompt(data.path(), "harbor_electric/main.wav", 500, 100_000);
+    make_extension(data.path(), "1001", "secret").await;
+    let elsewhere = "192.0.2.1:5060".parse().expect("an address");
+    let service = Service::start(data.path(), elsewhere, Arc::new(Deaf::default()), |_| {}).await;
+    let mut phone = Baresip::start_registered(&sound, service.sip_addr(), "udp", &[]);
+    service.wait_for_phones("1001", 1).await;
+    service.call_to("sip:1001@localhost").await;
+    phone.wait_for("Call established").await;
+    phone.end().await;
+
+    let dial = format!("/dial sip:9196@{}", service.sip_addr());
+    let mut phone = Baresip::start_registered(&sound, service.sip_addr(), "udp", &[dial]);
+    phone.wait_for("Call established").await;
+    phone.end().await;
+    service.end().await;
 }

@@ -12,6 +12,7 @@ use phoneai::{
     config::{Config, Secret, Trunk},
     service::{self, Running},
     speech::{Engine, Listening, SpeechError, SpeechEvent, Transcriber},
+    store::Store,
 };
 use phoneai_clock::Clock;
 use serde_json::Value;
@@ -61,6 +62,17 @@ impl Transcriber for DeafEar {
     }
 }
 
+/// Makes an extension in the data directory of a service that is not started yet.
+pub async fn make_extension(data: &Path, name: &str, password: &str) {
+    let store = Store::open(data, Clock::real()).await.expect("a store");
+    store.create_user("alice", "", false).await.expect("a database");
+    let owner = store.users().await.expect("users").first().expect("a user").id;
+    let accounts = [(name.to_owned(), Secret::new(password.to_owned()))];
+    let made = store.create_extensions(owner, &accounts, "x").await.expect("a database");
+    made.expect("a name that is free");
+    store.close().await;
+}
+
 /// The service.
 pub struct Service {
     running: Running,
@@ -94,6 +106,21 @@ impl Service {
         Self { running, token }
     }
 
+    /// Waits until the registrar has been told of this many phones of an extension.
+    pub async fn wait_for_phones(&self, extension: &str, count: usize) {
+        let told = async {
+            while self.running.phones_of(extension).await.len() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, told).await.expect("phones in time");
+    }
+
+    /// Where it is for phones.
+    pub fn sip_addr(&self) -> SocketAddr {
+        self.running.sip_addr()
+    }
+
     /// The events of `NUMBER` from now on, as a client of the API gets them.
     pub async fn events(&self) -> Events {
         let path = format!("/api/v2/events?number={}", NUMBER.replace('+', "%2B"));
@@ -119,9 +146,15 @@ impl Service {
 
     /// Asks for a plain call; its id.
     pub async fn call(&self) -> String {
+        self.call_to(NUMBER).await
+    }
+
+    /// Asks for a plain call to a number or an extension; its id.
+    pub async fn call_to(&self, number: &str) -> String {
+        let number = number.to_owned();
         let (url, authorization) = self.address("/api/v2/calls");
         let answer: Value = blocking(move || {
-            let body = serde_json::json!({"number": NUMBER});
+            let body = serde_json::json!({"number": number});
             let answer = ureq::post(&url).header("Authorization", &authorization).send_json(body);
             answer.expect("a call").body_mut().read_json().expect("JSON")
         })

@@ -27,6 +27,15 @@ pub struct Messages(String);
 impl Sipp {
     /// Starts a scenario. It may be called before it listens: a lost INVITE is sent again.
     pub fn start(scenario: &str) -> Self {
+        Self::start_with(scenario, &[])
+    }
+
+    /// Starts a scenario that begins by itself, with the service at `target`.
+    pub fn start_towards(scenario: &str, target: SocketAddr) -> Self {
+        Self::start_with(scenario, &[&target.to_string()])
+    }
+
+    fn start_with(scenario: &str, more: &[&str]) -> Self {
         let file: PathBuf =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(scenario);
         let address = free_address();
@@ -37,6 +46,7 @@ impl Sipp {
             .args(["-i", "127.0.0.1", "-p", &address.port().to_string()])
             .args(["-m", "1", "-nostdin", "-timeout", "100", "-timeout_error"])
             .args(["-trace_msg", "-message_file", "messages"])
+            .args(more)
             .current_dir(directory.path())
             .env("TERM", "dumb")
             .stdin(Stdio::null())

@@ -153,6 +153,7 @@ pub fn config(data: &Path, trunk: SocketAddr) -> Config {
         expires_s: 600,
         tech_prefix: String::new(),
         caller_id: "+12025550199".into(),
+        sources: Default::default(),
     });
     config
 }

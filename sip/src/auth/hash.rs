@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use md5::{Digest, Md5};
+use md5::{Digest, Md5, digest::Output};
 use sha2::{Sha256, Sha512_256};
 
 /// A hash algorithm of RFC 7616, without or with `-sess`.
@@ -60,14 +60,14 @@ impl Algorithm {
     /// The hash of the parts with a colon between each two, in lowercase hexadecimal.
     pub(super) fn hash(self, parts: &[&[u8]]) -> String {
         match self {
-            Self::Md5 | Self::Md5Sess => joined::<Md5>(parts),
-            Self::Sha256 | Self::Sha256Sess => joined::<Sha256>(parts),
-            Self::Sha512_256 | Self::Sha512_256Sess => joined::<Sha512_256>(parts),
+            Self::Md5 | Self::Md5Sess => hex(&digest::<Md5>(parts)),
+            Self::Sha256 | Self::Sha256Sess => hex(&digest::<Sha256>(parts)),
+            Self::Sha512_256 | Self::Sha512_256Sess => hex(&digest::<Sha512_256>(parts)),
         }
     }
 }
 
-fn joined<D: Digest>(parts: &[&[u8]]) -> String {
+fn digest<D: Digest>(parts: &[&[u8]]) -> Output<D> {
     let mut hash = D::new();
     for (index, part) in parts.iter().enumerate() {
         if index > 0 {
@@ -75,12 +75,17 @@ fn joined<D: Digest>(parts: &[&[u8]]) -> String {
         }
         hash.update(part);
     }
-    hex(&hash.finalize())
+    hash.finalize()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
     let digit = |n: u8| char::from_digit(u32::from(n), 16).unwrap_or('0');
-    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 /// A password, hidden from logs.
@@ -104,33 +109,33 @@ impl fmt::Debug for Password {
     }
 }
 
-/// What a server keeps in the place of a password: H(user:realm:password) in lowercase
-/// hexadecimal. As good as the password for this realm, so hidden from logs too.
+/// What a server keeps in the place of a password: H(user:realm:password) for each algorithm. As
+/// good as the password for this realm, so hidden from logs too. 80 bytes, because a registrar
+/// keeps many.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ha1 {
-    pub(super) md5: String,
-    pub(super) sha256: String,
-    pub(super) sha512_256: String,
+    md5: [u8; 16],
+    sha256: [u8; 32],
+    sha512_256: [u8; 32],
 }
 
 impl Ha1 {
     /// From the password.
     pub fn new(user: &str, realm: &str, password: &Password) -> Self {
         let parts: [&[u8]; 3] = [user.as_bytes(), realm.as_bytes(), password.as_bytes()];
-        let hash = |algorithm: Algorithm| algorithm.hash(&parts);
         Self {
-            md5: hash(Algorithm::Md5),
-            sha256: hash(Algorithm::Sha256),
-            sha512_256: hash(Algorithm::Sha512_256),
+            md5: digest::<Md5>(&parts).into(),
+            sha256: digest::<Sha256>(&parts).into(),
+            sha512_256: digest::<Sha512_256>(&parts).into(),
         }
     }
 
-    /// The hash for that algorithm.
-    pub(super) fn of(&self, algorithm: Algorithm) -> &str {
+    /// The hash for that algorithm, in lowercase hexadecimal.
+    pub(super) fn of(&self, algorithm: Algorithm) -> String {
         match algorithm {
-            Algorithm::Md5 | Algorithm::Md5Sess => &self.md5,
-            Algorithm::Sha256 | Algorithm::Sha256Sess => &self.sha256,
-            Algorithm::Sha512_256 | Algorithm::Sha512_256Sess => &self.sha512_256,
+            Algorithm::Md5 | Algorithm::Md5Sess => hex(&self.md5),
+            Algorithm::Sha256 | Algorithm::Sha256Sess => hex(&self.sha256),
+            Algorithm::Sha512_256 | Algorithm::Sha512_256Sess => hex(&self.sha512_256),
         }
     }
 }
@@ -287,6 +292,6 @@ mod tests {
         let password = Password::new("canary");
         let ha1 = Ha1::new("bob", "example.com", &password);
         assert!(!format!("{password:?}{ha1:?}").contains("canary"));
-        assert!(!format!("{ha1:?}").contains(&ha1.md5));
+        assert!(!format!("{ha1:?}").contains(&ha1.of(Algorithm::Md5)));
     }
 }

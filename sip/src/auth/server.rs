@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::hash::{Algorithm, Ha1, Input, Password, Qop, hex, hmac, same};
-use crate::message::{AuthValue, Method, Uri};
+use crate::message::{AuthValue, Method, Scheme, Uri};
 
 /// How long a nonce may be answered for the first time or again.
 const NONCE_LIFE: Duration = Duration::from_secs(300);
@@ -214,7 +214,7 @@ impl DigestServer {
             uri: &uri,
             body: claim.body,
         }
-        .response(ha1.of(algorithm));
+        .response(&ha1.of(algorithm));
         let right = same(expected.as_bytes(), response.to_ascii_lowercase().as_bytes());
         if !right || !known {
             return Err(Refusal::WrongPassword);
@@ -271,10 +271,22 @@ impl DigestServer {
     }
 }
 
+/// True if the digest is for the resource that is asked for, or for its server: phones write the
+/// URI as they dialled it, and some (SIPp among them) the server alone. What keeps an answer from
+/// being used for another user of the same server is the nonce's count.
 fn is_same_uri(digest: &[u8], request: &[u8]) -> bool {
-    digest == request
-        || match (Uri::parse(digest), Uri::parse(request)) {
-            (Ok(a), Ok(b)) => a.is_equivalent(&b),
-            _ => false,
-        }
+    if digest == request {
+        return true;
+    }
+    let (Ok(a), Ok(b)) = (Uri::parse(digest), Uri::parse(request)) else { return false };
+    let port = |uri: &Uri<'_>| {
+        uri.port().unwrap_or(match uri.scheme() {
+            Scheme::Sips => 5061,
+            Scheme::Sip | Scheme::Tel | Scheme::Other(_) => 5060,
+        })
+    };
+    let host = |uri: &Uri<'_>| uri.host().map(|host| host.to_string().to_ascii_lowercase());
+    let user_fits = a.user().is_none() || a.user() == b.user();
+    let same_server = host(&a).is_some() && host(&a) == host(&b) && port(&a) == port(&b);
+    a.is_equivalent(&b) || (user_fits && same_server)
 }

@@ -168,6 +168,13 @@ impl Core {
         ack
     }
 
+    /// Sends a request that nobody waits for the answer of.
+    pub(crate) fn send_once(&mut self, head: &RequestHead, flow: Flow) {
+        let branch = format!("{MAGIC_COOKIE}{}", self.token());
+        let bytes = self.compose(head, flow, &branch, &[], None);
+        self.transmit(Transmit::new(flow, bytes));
+    }
+
     fn compose(
         &self,
         head: &RequestHead,

@@ -1,6 +1,6 @@
 //! A received message: its bytes, and the facts on which the endpoint decides, read once.
 
-use std::sync::Arc;
+use std::{io::Write as _, net::SocketAddr, sync::Arc};
 
 use crate::{
     message::{
@@ -27,6 +27,8 @@ pub struct Inbound {
     pub cseq: u32,
     /// The method: the request's, or of the request that is answered.
     pub method: Method,
+    /// Who sent the request, as far as it is proven.
+    pub sender: Sender,
     /// URIs of the Contact headers.
     pub contacts: Vec<String>,
     /// Values of Record-Route, topmost first.
@@ -49,6 +51,17 @@ pub enum Start {
         /// The reason phrase.
         reason: String,
     },
+}
+
+/// Who sent a request, as far as it is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Anybody: nothing was asked.
+    Unproven,
+    /// A peer that is known by its address: a trunk.
+    Trusted,
+    /// The user of this account, who answered our challenge.
+    Account(String),
 }
 
 /// What stands in From or To.
@@ -102,6 +115,7 @@ impl Inbound {
             to: Party::read(&message.to()?),
             cseq: cseq.number,
             method: cseq.method,
+            sender: Sender::Unproven,
             contacts: message
                 .contacts()
                 .flatten()
@@ -179,43 +193,12 @@ impl Inbound {
     /// the port it came from if the sender asks for it, else at the port in its Via. `maddr` is
     /// not followed: it would let anyone aim our responses at a third party.
     pub(crate) fn reply_flow(&self) -> Flow {
-        let mut flow = self.flow;
-        if !flow.transport.is_reliable() && !self.top_via.rport {
-            flow.peer.set_port(self.top_via.port.unwrap_or(flow.transport.default_port()));
-        }
-        flow
+        reply_flow(self.flow, self.top_via.port, self.top_via.rport)
     }
 
     /// The Via values of a response: the topmost says where the request really came from.
     pub(crate) fn vias_for_response(&self) -> Vec<Vec<u8>> {
-        let message = self.message();
-        let mut vias: Vec<Vec<u8>> = message.values(HeaderName::Via).map(<[u8]>::to_vec).collect();
-        if let (Some(first), Ok(via)) = (vias.first_mut(), message.top_via()) {
-            let mut text = format!("SIP/2.0/{} {}", via.transport, via.host);
-            if let Some(port) = via.port {
-                text.push_str(&format!(":{port}"));
-            }
-            let mut bytes = text.into_bytes();
-            for param in via.params.iter() {
-                let ours = ["received", "rport"];
-                if ours.iter().any(|name| param.name.eq_ignore_ascii_case(name)) {
-                    continue;
-                }
-                bytes.push(b';');
-                bytes.extend_from_slice(param.name.as_bytes());
-                if let Some(value) = param.value {
-                    bytes.push(b'=');
-                    bytes.extend_from_slice(value);
-                }
-            }
-            let peer = self.flow.peer;
-            bytes.extend_from_slice(format!(";received={}", peer.ip()).as_bytes());
-            if via.rport().is_some() {
-                bytes.extend_from_slice(format!(";rport={}", peer.port()).as_bytes());
-            }
-            *first = bytes;
-        }
-        vias
+        vias_for_response(&self.message(), self.flow.peer)
     }
 
     /// The key under which a server's transaction is kept (§17.2.3). ACK and CANCEL are asked for
@@ -244,6 +227,44 @@ impl Inbound {
         let from_tag = self.from.tag.as_deref().unwrap_or_default();
         format!("{} {} {from_tag} {}", self.call_id, self.cseq, self.method)
     }
+}
+
+/// See [`Inbound::reply_flow`]; `port` and `rport` are those of the topmost Via.
+pub(crate) fn reply_flow(mut flow: Flow, port: Option<u16>, rport: bool) -> Flow {
+    if !flow.transport.is_reliable() && !rport {
+        flow.peer.set_port(port.unwrap_or(flow.transport.default_port()));
+    }
+    flow
+}
+
+/// The Via values of a response to a request that came from `peer` (§18.2.1, RFC 3581 §4).
+pub(crate) fn vias_for_response(message: &Message<'_>, peer: SocketAddr) -> Vec<Vec<u8>> {
+    let mut vias: Vec<Vec<u8>> = message.values(HeaderName::Via).map(<[u8]>::to_vec).collect();
+    let (Some(first), Ok(via)) = (vias.first_mut(), message.top_via()) else { return vias };
+    let mut text = Vec::with_capacity(first.len() + 48);
+    // Writing to memory does not fail, here and below.
+    let _ = write!(text, "SIP/2.0/{} {}", via.transport, via.host);
+    if let Some(port) = via.port {
+        let _ = write!(text, ":{port}");
+    }
+    for param in via.params.iter() {
+        let ours = ["received", "rport"];
+        if ours.iter().any(|name| param.name.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        text.push(b';');
+        text.extend_from_slice(param.name.as_bytes());
+        if let Some(value) = param.value {
+            text.push(b'=');
+            text.extend_from_slice(value);
+        }
+    }
+    let _ = write!(text, ";received={}", peer.ip());
+    if via.rport().is_some() {
+        let _ = write!(text, ";rport={}", peer.port());
+    }
+    *first = text;
+    vias
 }
 
 /// How a branch of RFC 3261 begins (§8.1.1.7).

@@ -10,6 +10,7 @@ pub(crate) mod event;
 pub(crate) mod inbound;
 pub(crate) mod login;
 mod receive;
+mod reception;
 pub(crate) mod target;
 
 use std::{
@@ -21,11 +22,17 @@ use std::{
 
 pub use compose::{Body, Header};
 pub use event::{CallEvent, Ended, EndedBy, Event, RequestId};
-pub use inbound::{Inbound, Party, Start};
+pub use inbound::{Inbound, Party, Sender, Start};
+pub use reception::Reception;
 
-use self::core::{Core, Reply};
+use self::{
+    compose::RequestHead,
+    core::{Core, Reply},
+};
 use crate::{
+    guard::{Guard, GuardConfig, GuardStatistics},
     message::Method,
+    registrar::Binding,
     registration::{Registration, RegistrationConfig, RegistrationId, RegistrationState},
     session::{CallError, CallId, OutgoingCall, Session},
     transaction::{Agenda, TimerValues},
@@ -86,12 +93,16 @@ pub struct Statistics {
     pub keep_alives: u64,
     /// Responses and ACKs that belong to nothing.
     pub strays: u64,
+    /// REGISTERs that the registrar answered, challenges included.
+    pub registers: u64,
     /// Requests of known scanners, dropped in silence.
     pub scanners: u64,
     /// Requests refused because a table is full.
     pub refused_by_limit: u64,
     /// Events that were dropped because the user was too slow.
     pub events_dropped: u64,
+    /// What the guard kept away.
+    pub guard: GuardStatistics,
 }
 
 /// Who waits for a timer.
@@ -115,6 +126,8 @@ pub struct Endpoint {
     /// Makes tags of stateless responses unpredictable, yet the same for retransmissions.
     secret: u64,
     log: receive::LogGate,
+    reception: Option<Reception>,
+    guard: Option<Guard>,
 }
 
 impl Endpoint {
@@ -135,7 +148,32 @@ impl Endpoint {
             agenda: Agenda::default(),
             secret,
             log: receive::LogGate::default(),
+            reception: None,
+            guard: None,
         }
+    }
+
+    /// The same with a reception. Without one everybody may call, as far as the endpoint is
+    /// concerned, and nobody can register.
+    #[must_use]
+    pub fn with_reception(self, reception: Reception) -> Self {
+        Self { reception: Some(reception), ..self }
+    }
+
+    /// The same with a guard, who knows the phones that are registered already. Peers that the
+    /// reception trusts are not its business.
+    #[must_use]
+    pub fn with_guard(self, now: Instant, config: GuardConfig) -> Self {
+        let mut guard = Guard::new(now, config);
+        for source in self.reception.iter().flat_map(Reception::sources) {
+            guard.on_proof(now, source.peer.ip());
+        }
+        Self { guard: Some(guard), ..self }
+    }
+
+    /// Its reception, if it has one.
+    pub fn reception_mut(&mut self) -> Option<&mut Reception> {
+        self.reception.as_mut()
     }
 
     /// The next datagram to send.
@@ -150,7 +188,9 @@ impl Endpoint {
 
     /// When to call [`Endpoint::handle_timeout`]; `None` if nothing waits for time.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.core.transactions.poll_timeout(), self.agenda.next()].into_iter().flatten().min()
+        let reception = self.reception.as_ref().and_then(Reception::poll_timeout);
+        let all = [self.core.transactions.poll_timeout(), self.agenda.next(), reception];
+        all.into_iter().flatten().min()
     }
 
     /// Does what is due at `now`. Early calls do no harm.
@@ -159,6 +199,10 @@ impl Endpoint {
             self.core.transactions.handle_timeout(now, &mut self.core.transmits)
         {
             self.on_request_timeout(now, transaction, user);
+        }
+        let pings = self.reception.as_mut().map(|reception| reception.handle_timeout(now));
+        for phone in pings.into_iter().flatten() {
+            self.ping(&phone);
         }
         while let Some(owner) = self.agenda.first_due(now) {
             match owner {
@@ -172,6 +216,24 @@ impl Endpoint {
                 }
             }
         }
+    }
+
+    /// Sends an OPTIONS to a phone behind a NAT. It has no transaction: it comes again anyway.
+    fn ping(&mut self, phone: &Binding) {
+        let core = &mut self.core;
+        let tag = core.token();
+        let us = format!("<sip:{}>", core.config.advertised);
+        let head = RequestHead {
+            method: Method::Options,
+            uri: target::without_headers(&phone.contact),
+            from: format!("{us};tag={tag}"),
+            from_tag: tag,
+            to: format!("<{}>", phone.contact),
+            call_id: core.token(),
+            cseq: 1,
+            routes: phone.path.clone(),
+        };
+        core.send_once(&head, phone.source);
     }
 
     /// Calls somebody.
@@ -350,7 +412,8 @@ impl Endpoint {
 
     /// What was counted.
     pub fn statistics(&self) -> Statistics {
-        self.core.statistics
+        let guard = self.guard.as_ref().map(Guard::statistics).unwrap_or_default();
+        Statistics { guard, ..self.core.statistics }
     }
 
     /// What it was made with.

@@ -13,6 +13,8 @@ use super::{
     inbound::Inbound,
 };
 use crate::{
+    auth::{Refusal, Verdict},
+    guard::Decision,
     message::{HeaderName, Message, Method, ParseError, ParseErrorKind, reject},
     session::{CallId, Session},
     transaction::{Matched, TransactionId},
@@ -58,19 +60,84 @@ impl LogGate {
 impl Endpoint {
     /// Takes one datagram that came from `source`.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        let flow = Flow::udp(source);
+        if !self.is_welcome(now, flow) {
+            return;
+        }
         if is_stun(datagram) {
             self.core.statistics.keep_alives += 1;
             return;
         }
-        let flow = Flow::udp(source);
-        let read = Message::parse(datagram)
-            .and_then(|message| message.check().map(|()| message))
-            .and_then(|message| Inbound::read(&message, flow));
-        match read {
+        let checked =
+            Message::parse(datagram).and_then(|message| message.check().map(|()| message));
+        if let Ok(message) = &checked
+            && message.is_request()
+        {
+            if is_scanner(message) {
+                self.core.statistics.scanners += 1;
+                return;
+            }
+            if message.method() == Some(Method::Register) && self.on_register(now, flow, message) {
+                return;
+            }
+        }
+        match checked.and_then(|message| Inbound::read(&message, flow)) {
             Ok(message) if message.is_request() => self.on_request(now, message),
             Ok(message) => self.on_response(now, &message),
             Err(error) => self.on_malformed(now, flow, datagram, error),
         }
+    }
+
+    /// Has the reception answer a REGISTER; false if it is not for it.
+    fn on_register(&mut self, now: Instant, flow: Flow, message: &Message<'_>) -> bool {
+        let Some(reception) = &mut self.reception else { return false };
+        let us = (self.secret, self.core.config.user_agent.as_str());
+        let Some((answer, verdict)) = reception.register(now, flow, message, us) else {
+            return false;
+        };
+        self.core.statistics.registers += 1;
+        self.judge(now, flow, verdict.as_ref());
+        self.answer_stranger(now, flow, message.bytes().len(), answer);
+        true
+    }
+
+    /// Asks the guard whether what comes from there is read at all.
+    fn is_welcome(&mut self, now: Instant, flow: Flow) -> bool {
+        let Some(guard) = &mut self.guard else { return true };
+        let ip = flow.peer.ip();
+        let trusted = self.reception.as_ref().is_some_and(|reception| reception.trusts(ip));
+        trusted || guard.on_datagram(now, ip) == Decision::Pass
+    }
+
+    /// Tells the guard what credentials from there were worth.
+    fn judge(&mut self, now: Instant, flow: Flow, verdict: Option<&Verdict>) {
+        let (Some(guard), Some(verdict)) = (&mut self.guard, verdict) else { return };
+        match verdict {
+            Verdict::Accepted { .. } => guard.on_proof(now, flow.peer.ip()),
+            // Behind a nonce of ours, which only that address was given.
+            Verdict::Refused(Refusal::WrongPassword) => {
+                if guard.on_failure(now, flow.peer.ip()) && self.log.opens(now) {
+                    tracing::warn!(peer = %flow.peer, "Banned for a while: too many wrong passwords.");
+                }
+            }
+            // Nothing that a third party could not have sent as well.
+            Verdict::Stale
+            | Verdict::Refused(
+                Refusal::Missing | Refusal::Malformed | Refusal::WrongUri | Refusal::ForeignNonce,
+            ) => {}
+        }
+    }
+
+    /// Sends an answer for which nobody has proven anything, unless it would make us a weapon.
+    fn answer_stranger(&mut self, now: Instant, flow: Flow, received: usize, answer: Transmit) {
+        if let Some(guard) = &mut self.guard {
+            let ip = flow.peer.ip();
+            let trusted = self.reception.as_ref().is_some_and(|reception| reception.trusts(ip));
+            if !trusted && !guard.may_answer(now, ip, received, answer.payload.len()) {
+                return;
+            }
+        }
+        self.core.transmit(answer);
     }
 
     fn on_malformed(&mut self, now: Instant, flow: Flow, datagram: &[u8], error: ParseError) {
@@ -84,7 +151,8 @@ impl Endpoint {
         }
         // An answer goes to where the datagram came from, whatever its Via says.
         if let Some(bytes) = reject(datagram, &error) {
-            self.core.transmit(Transmit::new(flow, bytes.into()));
+            let answer = Transmit::new(flow, bytes.into());
+            self.answer_stranger(now, flow, datagram.len(), answer);
         }
     }
 
@@ -151,10 +219,6 @@ impl Endpoint {
     }
 
     fn on_request(&mut self, now: Instant, request: Inbound) {
-        if is_scanner(&request) {
-            self.core.statistics.scanners += 1;
-            return;
-        }
         let is_ack = request.method == Method::Ack;
         let key_method = if is_ack { Method::Invite } else { request.method };
         let key = request.server_key(key_method);
@@ -187,7 +251,7 @@ impl Endpoint {
     fn on_cancel(&mut self, now: Instant, key: String, cancel: &Inbound) {
         let invite = self.core.transactions.invite_of(&cancel.server_key(Method::Invite));
         let Some((invite, user, is_open)) = invite else {
-            self.refuse(cancel, Reply::status(481));
+            self.refuse(now, cancel, Reply::status(481));
             return;
         };
         let flow = cancel.reply_flow();
@@ -215,11 +279,11 @@ impl Endpoint {
 
     fn on_request_in_dialog(&mut self, now: Instant, key: String, request: Inbound) {
         let Some(call) = self.call_of(&request) else {
-            self.refuse(&request, Reply::status(481));
+            self.refuse(now, &request, Reply::status(481));
             return;
         };
         if let Some(refusal) = refusal(&request) {
-            self.refuse(&request, refusal);
+            self.refuse(now, &request, refusal);
             return;
         }
         let is_invite = request.method == Method::Invite;
@@ -229,7 +293,7 @@ impl Endpoint {
             self.core.transactions.accept(now, key, None, (is_invite, flow), user)
         else {
             self.core.statistics.refused_by_limit += 1;
-            self.refuse(&request, Reply::status(503).header("Retry-After", BUSY_RETRY_AFTER));
+            self.refuse(now, &request, Reply::status(503).header("Retry-After", BUSY_RETRY_AFTER));
             return;
         };
         if is_invite {
@@ -244,13 +308,13 @@ impl Endpoint {
             self.core.transactions.is_merged(&source).then(|| Reply::status(482))
         });
         if let Some(refusal) = refusal {
-            self.refuse(&request, refusal);
+            self.refuse(now, &request, refusal);
             return;
         }
         let is_invite = request.method == Method::Invite;
         if (is_invite && self.is_full()) || self.is_crowded() {
             self.core.statistics.refused_by_limit += 1;
-            self.refuse(&request, Reply::status(503).header("Retry-After", BUSY_RETRY_AFTER));
+            self.refuse(now, &request, Reply::status(503).header("Retry-After", BUSY_RETRY_AFTER));
             return;
         }
         if self.core.config.handled.contains(&request.method) && !is_invite {
@@ -264,11 +328,11 @@ impl Endpoint {
             Method::Invite => self.on_invite(now, key, request),
             Method::Options => {
                 let reply = Reply::status(200).header("Allow", ALLOW).header("Accept", SDP);
-                self.refuse(&request, reply);
+                self.refuse(now, &request, reply);
             }
             // These live in dialogs or subscriptions only.
             Method::Bye | Method::Info | Method::Update | Method::Prack | Method::Notify => {
-                self.refuse(&request, Reply::status(481));
+                self.refuse(now, &request, Reply::status(481));
             }
             Method::Register
             | Method::Subscribe
@@ -277,15 +341,26 @@ impl Endpoint {
             | Method::Message
             | Method::Ack
             | Method::Cancel => {
-                self.refuse(&request, Reply::status(405).header("Allow", ALLOW));
+                self.refuse(now, &request, Reply::status(405).header("Allow", ALLOW));
             }
             Method::Other(_) => {
-                self.refuse(&request, Reply::status(501).header("Allow", ALLOW));
+                self.refuse(now, &request, Reply::status(501).header("Allow", ALLOW));
             }
         }
     }
 
-    fn on_invite(&mut self, now: Instant, key: String, request: Inbound) {
+    fn on_invite(&mut self, now: Instant, key: String, mut request: Inbound) {
+        if let Some(reception) = &mut self.reception {
+            let (admitted, verdict) = reception.admit(now, &request);
+            self.judge(now, request.flow, verdict.as_ref());
+            match admitted {
+                Ok(sender) => request.sender = sender,
+                Err(refusal) => {
+                    self.refuse(now, &request, refusal);
+                    return;
+                }
+            }
+        }
         let id = CallId(self.fresh_id());
         let Ok(transaction) = self.open(now, key, &request, User::Served(id)) else { return };
         // At once rather than after 200 ms (§17.2.1): the user may be asked over a network.
@@ -308,13 +383,15 @@ impl Endpoint {
 
     /// Answers without a transaction (§8.2.7): retransmissions get the same answer again, and a
     /// stranger's request leaves nothing behind.
-    fn refuse(&mut self, request: &Inbound, mut reply: Reply) {
+    fn refuse(&mut self, now: Instant, request: &Inbound, mut reply: Reply) {
         let mut hasher = DefaultHasher::new();
         self.secret.hash(&mut hasher);
         request.server_key(request.method).hash(&mut hasher);
         reply.to_tag = Some(format!("{:016x}", hasher.finish()));
         let bytes = reply.bytes(request, &self.core.config);
-        self.core.transmit(Transmit::new(request.reply_flow(), bytes));
+        let answer = Transmit::new(request.reply_flow(), bytes);
+        let received = request.message().bytes().len();
+        self.answer_stranger(now, request.flow, received, answer);
     }
 
     /// The call in whose dialog the message is. All three of Call-ID and tags must be right.
@@ -333,8 +410,7 @@ fn refusal(request: &Inbound) -> Option<Reply> {
 }
 
 /// True if the request says that it comes from a scanner. Who hides that is met by other means.
-fn is_scanner(request: &Inbound) -> bool {
-    let message = request.message();
+fn is_scanner(message: &Message<'_>) -> bool {
     let agent = message.header(HeaderName::UserAgent).unwrap_or_default();
     SCANNERS
         .iter()

@@ -70,6 +70,18 @@ impl Headers {
         }
     }
 
+    /// Puts these values, a line each, in the place of the first line of that name and removes the
+    /// others; at the end if there is none.
+    pub fn replace(&mut self, name: HeaderName<'_>, values: Vec<Vec<u8>>) {
+        let place = self.lines.iter().position(|(n, _)| n.is(name)).unwrap_or(self.lines.len());
+        self.remove(name);
+        let tail = self.lines.split_off(place.min(self.lines.len()));
+        for value in values {
+            self.push(name, value);
+        }
+        self.lines.extend(tail);
+    }
+
     /// Removes all lines of that name.
     pub fn remove(&mut self, name: HeaderName<'_>) {
         self.lines.retain(|(n, _)| !n.is(name));

@@ -10,7 +10,7 @@ use std::{
     io,
     net::{SocketAddr, UdpSocket as StdUdpSocket},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use phoneai_clock::Clock;
@@ -19,9 +19,9 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-use self::driver::{Action, Command, Driver, Dropped};
+use self::driver::{Action, Command, Driver, Dropped, ReceptionWork};
 use crate::{
-    endpoint::{Body, CallEvent, Endpoint, Header, Inbound, RequestId},
+    endpoint::{Body, CallEvent, Endpoint, Header, Inbound, Reception, RequestId},
     registration::{RegistrationConfig, RegistrationId, RegistrationState},
     session::{CallError, CallId, OutgoingCall},
 };
@@ -30,7 +30,7 @@ use crate::{
 const COMMANDS: usize = 256;
 
 /// Calls that came in and wait for somebody to take them; more are refused with 503.
-const INCOMING: usize = 64;
+const INCOMING: usize = 1024;
 
 /// Requests that wait to be answered by the user; more are refused with 503.
 const REQUESTS: usize = 256;
@@ -44,6 +44,9 @@ pub enum DriverError {
     /// The task has ended: `shutdown` was called.
     #[error("the SIP endpoint has been shut down")]
     Closed,
+    /// The endpoint serves no phones.
+    #[error("no phone can register at this SIP endpoint")]
+    NoReception,
 }
 
 /// Why a socket cannot be opened.
@@ -192,6 +195,23 @@ impl Handle {
     /// If the endpoint was shut down.
     pub async fn load(&self) -> Result<Load, DriverError> {
         self.ask(|reply| Command::Load { reply }).await
+    }
+
+    /// Does something with the endpoint's reception, in the endpoint's task: `work` must be short.
+    ///
+    /// # Errors
+    /// If the endpoint was shut down, or has no reception.
+    pub async fn with_reception<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Instant, &mut Reception) -> T + Send + 'static,
+    ) -> Result<T, DriverError> {
+        let done = |reply: oneshot::Sender<Option<T>>| Command::Reception {
+            work: ReceptionWork(Box::new(move |now, reception| {
+                // Whoever asked may be gone.
+                let _ = reply.send(reception.map(|reception| work(now, reception)));
+            })),
+        };
+        self.ask(done).await?.ok_or(DriverError::NoReception)
     }
 
     async fn ask<T>(

@@ -12,7 +12,8 @@ use std::{
 
 use phoneai_clock::Clock;
 use phoneai_sip::{
-    endpoint::{CallEvent, Ended, Endpoint, EndpointConfig, Event, Inbound},
+    endpoint::{CallEvent, Ended, Endpoint, EndpointConfig, Event, Inbound, Reception},
+    guard::GuardConfig,
     session::{CallId, OutgoingCall},
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
@@ -116,6 +117,19 @@ impl Net {
         let endpoint = Endpoint::new(config, self.rng.random());
         self.hosts.push((address(host), endpoint));
         self.at(host)
+    }
+
+    pub fn add_reception(&mut self, host: u8, config: EndpointConfig, reception: Reception) {
+        let endpoint = Endpoint::new(config, self.rng.random()).with_reception(reception);
+        self.hosts.push((address(host), endpoint));
+    }
+
+    /// Gives a host a guard.
+    pub fn guard(&mut self, host: u8, config: GuardConfig) {
+        let (wanted, now) = (address(host), self.now);
+        let at = self.hosts.iter().position(|(address, _)| *address == wanted).expect("a host");
+        let (address, endpoint) = self.hosts.remove(at);
+        self.hosts.push((address, endpoint.with_guard(now, config)));
     }
 
     pub fn at(&mut self, host: u8) -> &mut Endpoint {

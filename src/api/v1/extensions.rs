@@ -3,20 +3,19 @@
 use serde_json::{Value, json};
 
 use super::{
-    Call,
+    Call, MASK,
     fields::{self, Faults, Fields, Need},
     reply::{Refusal, Reply},
     timestamp,
 };
 use crate::{
+    api::FIRST_DOMAIN,
     config::Secret,
     store::{ExtensionChange, ExtensionId, ExtensionRow, Unique},
 };
 
 /// Characters of a name and of a password.
 const MAX_TEXT: usize = 100;
-/// The domain that is entered when there is none yet.
-const FIRST_DOMAIN: &str = "phoneai.local";
 
 pub(super) async fn list(call: &Call) -> Result<Reply, Refusal> {
     let rows = call.api.store().extensions().await?;
@@ -119,7 +118,7 @@ fn taken() -> Refusal {
 fn shown_password<'a>(call: &Call, password: &'a Secret<String>) -> &'a str {
     match call.api.options().expose_sip_passwords {
         true => password.expose(),
-        false => "********",
+        false => MASK,
     }
 }
 

@@ -11,6 +11,7 @@ mod carrier_hooks;
 mod did_numbers;
 mod extensions;
 mod fields;
+mod form_method;
 mod input;
 mod json_text;
 mod makecall;
@@ -24,12 +25,12 @@ mod route;
 mod scan;
 mod sendsms;
 mod submenu;
-mod tree_cache;
 mod users;
 
 use std::net::SocketAddr;
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderMap, Method, header},
     response::Response,
@@ -37,7 +38,6 @@ use axum::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(super) use self::tree_cache::TreeCache;
 use self::{
     fields::Fields,
     input::Input,
@@ -56,6 +56,9 @@ use crate::{
     config::Secret,
     store::{Authenticated, DidId, StoreError, UserId},
 };
+
+/// A password that is not shown.
+const MASK: &str = "********";
 
 /// What each endpoint takes and answers, for the API's description.
 pub(super) fn operations() -> Vec<Operation> {
@@ -145,7 +148,7 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     };
     // Methods are compared in upper case, as the old gateway did it.
     let method = parts.method.as_str().to_ascii_uppercase();
-    let mut shown =
+    let shown =
         page::Shown { route, method: &method, target: &parts.uri, query: &query, csrf: None };
 
     let render = match negotiation::negotiate(&query, &parts.headers) {
@@ -164,6 +167,9 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
             return reply::respond(Err(refusal), render, vary, &shown);
         }
     };
+    let (method, posted) =
+        form_method(route, method.clone(), csrf.as_ref(), &parts.headers, sent).await;
+    let mut shown = page::Shown { method: &method, ..shown };
     shown.csrf = csrf.as_ref();
     let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
     let base = base(&parts.headers, peer);
@@ -182,7 +188,11 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
     } else {
         let changes = matches!(method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE");
         let reads_body = changes && method != "DELETE" && route != Route::PhoneNumber;
-        let body = if reads_body { body::read(sent).await } else { Ok(Vec::new()) };
+        let body = match posted {
+            Posted::Read(body) => Ok(body),
+            Posted::Unread(sent) if reads_body => body::read(sent).await,
+            Posted::Unread(_) => Ok(Vec::new()),
+        };
         match body {
             Ok(body) => {
                 let headers = parts.headers.clone();
@@ -210,6 +220,31 @@ pub(super) async fn answer(State(api): State<Api>, request: Request) -> Response
         }
     };
     reply::respond(result, render, Vary::AcceptAndCookie, &shown)
+}
+
+/// A body that may have been read already.
+enum Posted {
+    Unread(Body),
+    Read(Vec<u8>),
+}
+
+/// The method that a form of a browser's session means; any other request's own.
+async fn form_method(
+    route: Route,
+    method: String,
+    csrf: Option<&Secret<String>>,
+    headers: &HeaderMap,
+    sent: Body,
+) -> (String, Posted) {
+    if method != "POST" || route.allows("POST") || !route.allows("PUT") || csrf.is_none() {
+        return (method, Posted::Unread(sent));
+    }
+    // POST is refused here, whatever its body is.
+    let Ok(body) = body::read(sent).await else { return (method, Posted::Read(Vec::new())) };
+    match form_method::meant(headers, &body) {
+        Some((meant, fields)) => (meant.to_owned(), Posted::Read(fields)),
+        None => (method, Posted::Read(body)),
+    }
 }
 
 /// Who sent the request, if the endpoint lets them in; `None` is anybody.

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use axum::http::{StatusCode, Uri};
 use serde_json::Value;
 
-use super::{json_text, query::Query, route::Route};
-use crate::api::html::{escape, fill};
-use crate::config::Secret;
+use super::{MASK, form_method, json_text, query::Query, route::Route};
+use crate::{
+    api::html::{escape, fill},
+    config::Secret,
+};
 
 const TEMPLATE: &str = include_str!("page.html");
 const INDENT: usize = 4;
@@ -36,7 +38,7 @@ pub(super) fn page(shown: &Shown<'_>, status: StatusCode, value: &Value) -> Stri
         "status" => escape(&status.to_string()),
         "allow" => escape(route.allow()),
         "body" => escape(&json_text::text(value, Some(INDENT))),
-        "form" => forms(shown),
+        "form" => forms(shown) + &row_form(shown, value),
         _ => String::new(),
     })
 }
@@ -74,4 +76,38 @@ fn forms(shown: &Shown<'_>) -> String {
         );
     }
     forms
+}
+
+/// A form to change or delete the row that a page shows, for who has a session.
+fn row_form(shown: &Shown<'_>, value: &Value) -> String {
+    let Shown { route, target, csrf, .. } = shown;
+    let (Some(csrf), true) = (csrf, route.allows("PUT") && !route.row_fields().is_empty()) else {
+        return String::new();
+    };
+    let field = |name: &&str| {
+        let value = match value.get(*name) {
+            // What is not shown is not sent back either.
+            Some(Value::String(text)) if *name != "sip_password" || text != MASK => text.clone(),
+            Some(other @ (Value::Bool(_) | Value::Number(_))) => other.to_string(),
+            Some(Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_)) | None => {
+                String::new()
+            }
+        };
+        format!(
+            "<label for=\"row_{name}\">{name}</label><input id=\"row_{name}\" name=\"{name}\" \
+             value=\"{}\">\n",
+            escape(&value)
+        )
+    };
+    let fields: String = route.row_fields().iter().map(field).collect();
+    let button = |method| {
+        format!("<button name=\"{}\" value=\"{method}\">{method}</button>\n", form_method::FIELD)
+    };
+    let buttons: String = form_method::METHODS.into_iter().map(button).collect();
+    format!(
+        "<form method=\"post\" action=\"{}\">\n\
+         <input type=\"hidden\" name=\"{CSRF_FIELD}\" value=\"{}\">\n{fields}{buttons}</form>\n",
+        escape(target.path()),
+        escape(csrf.expose())
+    )
 }

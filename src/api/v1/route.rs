@@ -215,6 +215,30 @@ impl Route {
         }
     }
 
+    /// Fields of the row that it is about, for the form on its page: those of which the row shows what
+    /// would be sent back. Of a domain it shows the name, and takes the id.
+    pub(super) fn row_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Extension => &["sip_username", "sip_password"],
+            Self::DidNumber => &["provider", "phonenumber", "extension"],
+            Self::User => &["username", "email", "is_staff"],
+            Self::Hello
+            | Self::MakeCall
+            | Self::SubMenu
+            | Self::Scan
+            | Self::CallMenu
+            | Self::PhoneNumber
+            | Self::SendSms
+            | Self::SmsCallback
+            | Self::SmsIncoming
+            | Self::Extensions
+            | Self::DidSearch
+            | Self::DidNumbers
+            | Self::Root
+            | Self::Users => &[],
+        }
+    }
+
     /// Fields of a body with whether they are required; of a PATCH none is.
     pub(super) fn fields(self, is_partial: bool) -> Vec<(&'static str, bool)> {
         let optional = ["callback_url", "email", "is_staff"];

@@ -27,10 +27,13 @@ use crate::{
 };
 
 /// Proxies close a connection on which nothing happens for a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
+    /// Of this number only.
     number: Option<String>,
 }
 
@@ -41,17 +44,17 @@ struct Watcher {
     _place: OwnedSemaphorePermit,
 }
 
-/// `GET /api/v2/events?number=N`: events from now on, of one number or of all, until the client or
+/// What happens from now on, with one number or with all, as server-sent events, until the client or
 /// the service ends.
+#[utoipa::path(get, path = "/api/v2/events", tag = "v2", params(Wanted),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
 pub(super) async fn events(
     State(api): State<Api>,
     _who: Who,
     Query(wanted): Query<Wanted>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let place = std::sync::Arc::clone(&api.0.watchers).try_acquire_owned().map_err(|_| {
-        let detail = "all places for watchers are taken; try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
-    })?;
+    let place =
+        std::sync::Arc::clone(&api.0.watchers).try_acquire_owned().map_err(|_| no_place())?;
     let watcher = Watcher {
         events: api.0.live.watch(),
         number: wanted.number.filter(|number| !number.is_empty()),
@@ -60,6 +63,12 @@ pub(super) async fn events(
     };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(stream::unfold(watcher, next)).keep_alive(keep_alive))
+}
+
+/// There are as many watchers as there may be.
+pub(super) fn no_place() -> Problem {
+    let detail = "all places for watchers are taken; try again later";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10)
 }
 
 async fn next(mut watcher: Watcher) -> Option<(Result<Event, Infallible>, Watcher)> {

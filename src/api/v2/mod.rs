@@ -1,44 +1,46 @@
 //! The API for new clients, and for our own command line: resources, status codes as HTTP means
 //! them, errors as `application/problem+json` (RFC 9457).
 //!
-//! | request | answer |
-//! |---|---|
-//! | `GET /api/v2/events?number=N` | server-sent events, see [`events`] |
-//! | `POST /api/v2/calls` `{"number", "caller_id"?}` | 202 `{"id"}` and `Location` |
-//! | `GET /api/v2/calls/{id}` | a call's record |
-//! | `GET /api/v2/numbers/{number}/tree` | [`tree::TreeView`] |
-//! | `POST /api/v2/sms` `{"to", "body", "callback_url"?}` | 202 and the message, and `Location` |
-//! | `GET /api/v2/sms/{id}` | a message and what became of it |
-//! | `POST /api/v2/carrier/receipts?key=` | a carrier's delivery receipt, without a token |
-//! | `POST /api/v2/carrier/messages?key=` | a carrier's inbound message, without a token |
-//! | `GET /api/v2/stop` | `{"stopped", "changed_by", "changed_at"}` |
-//! | `POST /api/v2/stop` | ends all calls and lets none through; `?number=N` ends that call alone |
-//! | `DELETE /api/v2/stop`, `POST /api/v2/resume` | lets calls through again (administrators) |
-//! | `GET /api/v2/opt-outs?after=&limit=` | `{"opt_outs", "next"}`: who is not to be called |
-//! | `POST /api/v2/opt-outs` `{"number", "note"?}` | 201, or 200 if it was on the list |
-//! | `DELETE /api/v2/opt-outs/{number}` | 204 (administrators) |
-//! | `GET /api/v2/audit?number=&after=&limit=` | `{"lines", "next"}` (administrators) |
-//! | `GET /healthz` | 200 or 503, without a token |
+//! `/api/schema/` describes all of it; [`openapi::Description`] is made of the handlers.
+//!
+//! What is the same everywhere: lists come in pages, the newest row first, with `next` as the
+//! address of the next one ([`list`]); answers to GET have an entity tag ([`etag`]); what costs
+//! money takes an `Idempotency-Key` ([`once`]); a filter or field that is not known is refused and
+//! named.
 
+mod accept;
 mod audit;
+mod body;
+mod call_events;
 mod calls;
+mod dids;
+mod etag;
 pub mod events;
+mod extensions;
 mod extract;
+mod list;
+mod numbers;
+mod once;
+pub(super) mod openapi;
 mod opt_outs;
 mod page;
 mod problem;
+mod range;
+mod recordings;
+mod scans;
+mod schedules;
 mod sms;
 mod stop;
 pub mod tree;
 
 use axum::{
     Json, Router,
-    extract::{FromRequestParts, State},
-    http::{StatusCode, request::Parts},
-    response::{IntoResponse as _, Response},
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::{Next, from_fn},
+    response::Response,
     routing::{delete, get, post},
 };
-use serde_json::json;
 
 use self::problem::Problem;
 use super::{Api, auth, rate::Client};
@@ -48,36 +50,98 @@ use crate::store::Authenticated;
 const STOP: &str = "/api/v2/stop";
 
 pub(super) fn routes() -> Router<Api> {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/api/v2/events", get(events::events))
-        .route("/api/v2/calls", post(calls::dial))
+    let json = Router::new()
+        .route("/api/v2/numbers", get(numbers::list))
+        .route("/api/v2/numbers/{number}", get(numbers::show))
+        .route("/api/v2/numbers/{number}/diff", get(numbers::difference))
+        .route("/api/v2/scans", get(scans::list).post(scans::ask))
+        .route("/api/v2/scans/{id}", get(scans::show))
+        .route("/api/v2/calls", get(calls::list).post(calls::dial))
         .route("/api/v2/calls/{id}", get(calls::show))
-        .route("/api/v2/numbers/{number}/tree", get(tree::tree))
-        .route("/api/v2/sms", post(sms::send))
+        .route("/api/v2/sms", get(sms::list).post(sms::send))
         .route("/api/v2/sms/{id}", get(sms::show))
-        .route("/api/v2/carrier/receipts", post(sms::receipt))
-        .route("/api/v2/carrier/messages", post(sms::incoming))
+        .route("/api/v2/extensions", get(extensions::list).post(extensions::create))
+        .route(
+            "/api/v2/extensions/{id}",
+            get(extensions::show).patch(extensions::change).delete(extensions::remove),
+        )
+        .route("/api/v2/dids", get(dids::list).post(dids::buy))
+        .route("/api/v2/dids/{id}", get(dids::show).put(dids::change).delete(dids::remove))
+        .route("/api/v2/did-offers", get(dids::offers))
+        .route("/api/v2/schedules", get(schedules::list).post(schedules::create))
+        .route(
+            "/api/v2/schedules/{id}",
+            get(schedules::show).put(schedules::change).delete(schedules::remove),
+        )
         .route(STOP, get(stop::show).post(stop::stop).delete(stop::resume))
-        .route("/api/v2/resume", post(stop::resume))
+        .route("/api/v2/resume", post(stop::resume_by_post))
         .route("/api/v2/opt-outs", get(opt_outs::list).post(opt_outs::add))
         .route("/api/v2/opt-outs/{number}", delete(opt_outs::remove))
         .route("/api/v2/audit", get(audit::list))
+        .layer(from_fn(accept::json));
+    // A message is not refused for what its carrier says of answers, which it does not read.
+    let carrier = Router::new()
+        .route("/api/v2/carrier/receipts", post(sms::receipt))
+        .route("/api/v2/carrier/messages", post(sms::incoming));
+    let trees = Router::new()
+        .route("/api/v2/numbers/{number}/tree", get(tree::of_number))
+        .route("/api/v2/scans/{id}/tree", get(tree::of_scan));
+    let events = Router::new()
+        .route("/api/v2/events", get(events::events))
+        .route("/api/v2/calls/{id}/events", get(call_events::events))
+        .layer(from_fn(accept::events));
+    let audio = Router::new()
+        .route("/api/v2/calls/{id}/recording", get(recordings::of_call))
+        .route("/api/v2/prompts/{id}/recording", get(recordings::of_prompt))
+        .layer(from_fn(accept::audio));
+    json.merge(trees)
+        .layer(from_fn(etag::tagged))
+        .merge(events)
+        .merge(audio)
+        .merge(carrier)
         .route("/api/v2/{*rest}", axum::routing::any(nothing_here))
+        .method_not_allowed_fallback(not_so)
+        .layer(from_fn(guarded))
+        .route("/healthz", get(healthz))
 }
 
-/// Whether the service can work: the database answers. The switch is told, but a trunk that is
-/// away is no reason to restart the service.
-async fn healthz(State(api): State<Api>) -> Response {
-    let switch = if api.0.switch.ready() { "ready" } else { "not ready" };
+/// Nothing here is a page, whatever a browser makes of it.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+/// Whether the service works.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct Health {
+    /// "ok", or what is wrong.
+    status: String,
+    /// "ready", or "not ready" while the trunk is away.
+    switch: String,
+}
+
+/// Whether the service can work: the database answers. The switch is told, but a trunk that is away
+/// is no reason to restart the service.
+#[utoipa::path(get, path = "/healthz", tag = "v2", security(()), responses(
+    (status = 200, body = Health), (status = 503, body = Health)))]
+async fn healthz(State(api): State<Api>) -> (StatusCode, Json<Health>) {
+    let switch = if api.0.switch.ready() { "ready" } else { "not ready" }.to_owned();
     match api.store().ping().await {
-        Ok(()) => Json(json!({"status": "ok", "switch": switch})).into_response(),
+        Ok(()) => (StatusCode::OK, Json(Health { status: "ok".to_owned(), switch })),
         Err(error) => {
             tracing::error!(%error, "The database does not answer.");
-            let body = Json(json!({"status": "database does not answer", "switch": switch}));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+            let status = "database does not answer".to_owned();
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status, switch }))
         }
     }
+}
+
+/// The answer to a method that a path does not have; which it has, its `Allow` header says.
+async fn not_so(_who: Who, method: Method) -> Problem {
+    let detail = format!("{method} is not possible here; the Allow header says what is");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 async fn nothing_here(_who: Who) -> Problem {

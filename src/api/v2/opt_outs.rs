@@ -7,14 +7,13 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::{
-    Admin, Who,
-    calls::body,
+    Admin, Who, body,
     extract::{Path, Query},
     page::Page,
-    problem::Problem,
+    problem::{Problem, ProblemBody},
     rfc3339,
 };
 use crate::{
@@ -26,33 +25,72 @@ use crate::{
 /// Characters of a note.
 const MAX_NOTE: usize = 500;
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wanted {
+/// A number that is not to be called.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct OptOutView {
+    /// In international form without the plus.
     number: String,
+    /// Why.
+    note: String,
+    /// Who entered it.
+    added_by: String,
+    /// When, RFC 3339.
+    created_at: Option<String>,
+}
+
+/// A page of the list.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct OptOuts {
+    /// By number.
+    opt_outs: Vec<OptOutView>,
+    /// What `after` says for the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// A number that was entered.
+#[derive(Debug, serde::Serialize, ToSchema)]
+pub(super) struct Entered {
+    /// In international form.
+    number: String,
+    /// How many calls to it are being ended.
+    ending: usize,
+}
+
+/// A number that is to be entered.
+#[derive(serde::Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedOptOut {
+    /// The number, written in any way that is readable.
+    number: String,
+    /// Why.
+    #[schema(max_length = 500)]
     note: Option<String>,
 }
 
-/// `GET /api/v2/opt-outs`: the list by number, in pages.
+/// Numbers that are not to be called.
+#[utoipa::path(get, path = "/api/v2/opt-outs", tag = "v2", params(Page),
+    responses((status = 200, body = OptOuts)))]
 pub(super) async fn list(
     State(api): State<Api>,
     _who: Who,
     Query(page): Query<Page>,
-) -> Result<Response, Problem> {
+) -> Result<Json<OptOuts>, Problem> {
     let after = page.after.as_deref().unwrap_or("").trim_start_matches('+');
     let (rows, next) =
         page.cut(|limit| api.store().opt_outs(after, limit), |row| row.number.clone()).await?;
-    let rows: Vec<Value> = rows.iter().map(view).collect();
-    Ok(Json(json!({"opt_outs": rows, "next": next})).into_response())
+    Ok(Json(OptOuts { opt_outs: rows.iter().map(view).collect(), next }))
 }
 
-/// `POST /api/v2/opt-outs`: enters a number, and ends a call to it.
+/// Enters a number that is not to be called, and ends calls to it.
+#[utoipa::path(post, path = "/api/v2/opt-outs", tag = "v2", request_body = WantedOptOut,
+    responses((status = 200, description = "It was on the list.", body = Entered),
+        (status = 201, body = Entered)))]
 pub(super) async fn add(
     State(api): State<Api>,
     Who(who): Who,
     request: Request,
 ) -> Result<Response, Problem> {
-    let wanted: Wanted = body(request).await?;
+    let wanted: WantedOptOut = body::json(request).await?;
     let note = wanted.note.unwrap_or_default();
     if note.chars().count() > MAX_NOTE || note.contains('\0') {
         let detail = format!("note must have no more than {MAX_NOTE} characters, and no NUL");
@@ -63,10 +101,14 @@ pub(super) async fn add(
     let ending = api.gate().stop_number(&called, &who.name).await?;
     tracing::info!(user = %who.name, "A number was entered that is not to be called.");
     let status = if added > 0 { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(json!({"number": called.to_string(), "ending": ending}))).into_response())
+    Ok((status, Json(Entered { number: called.to_string(), ending })).into_response())
 }
 
-/// `DELETE /api/v2/opt-outs/{number}`: takes a number off the list.
+/// Takes a number off the list; for administrators.
+#[utoipa::path(delete, path = "/api/v2/opt-outs/{number}", tag = "v2",
+    params(("number" = String, Path)),
+    responses((status = 204),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json")))]
 pub(super) async fn remove(
     State(api): State<Api>,
     Admin(who): Admin,
@@ -86,11 +128,11 @@ fn read(number: &str) -> Result<Called, Problem> {
     })
 }
 
-fn view(row: &OptOut) -> Value {
-    json!({
-        "number": row.number,
-        "note": row.note,
-        "added_by": row.added_by,
-        "created_at": rfc3339(row.created_at),
-    })
+fn view(row: &OptOut) -> OptOutView {
+    OptOutView {
+        number: row.number.clone(),
+        note: row.note.clone(),
+        added_by: row.added_by.clone(),
+        created_at: rfc3339(row.created_at),
+    }
 }

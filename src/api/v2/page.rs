@@ -8,10 +8,12 @@ const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1_000;
 
 /// Which part of a list.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Page {
     /// The cursor: what `next` said in the answer before.
     pub(super) after: Option<String>,
+    /// Rows of the page, 100 by itself; more than 1000 are cut to that.
     limit: Option<u32>,
 }
 

@@ -354,7 +354,11 @@ impl Hearing {
         for word in transcript.words.into_iter().filter(said) {
             let in_one_breath =
                 self.tail_end.is_some_and(|end| word.start_ms.saturating_sub(end) < BREATH_MS);
-            let tail = self.early && in_one_breath && word.start_ms < self.fence + TAIL_MS;
+            // A recogniser lets words begin where the last one ended: what ends after the detector
+            // heard something begin is of that.
+            let new = self.began.is_some_and(|began| word.end_ms > began);
+            let in_tail = word.start_ms < self.fence.saturating_add(TAIL_MS);
+            let tail = self.early && in_one_breath && in_tail && !new;
             if word.start_ms < self.fence || (tail && mine.is_empty() && self.words == 0) {
                 self.tail_end = Some(word.end_ms);
                 if self.tail.len() < MAX_HEARD_WORDS {

@@ -1,12 +1,15 @@
 //! The tree as the navigator looks at it: which prompt is this, what is unexplored, which way.
 
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::{
+    collections::{BTreeSet, BinaryHeap, VecDeque},
+    iter::repeat,
+};
 
 use super::Limits;
 use crate::{
     crawl::{
         compare::{self, Gist},
-        tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree},
+        tree::{Change, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Standing, Tree},
     },
     speech::CallMs,
 };
@@ -33,11 +36,25 @@ pub struct Step {
     pub keys: Keys,
 }
 
+/// What a call goes for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Goal {
+    /// To learn where a key leads.
+    Explore(Step),
+    /// To hear a prompt again that was not understood well.
+    Hear(NodeNo),
+}
+
+/// How often a prompt is heard again at most, because it was not understood well.
+const MAX_CHECKS: u32 = 2;
+
 /// A tree with what is derived from it.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(in crate::crawl) struct Known {
     tree: Tree,
     gists: Vec<Gist>,
+    /// The other wordings of each prompt that are no mere suspicion.
+    wordings: Vec<Vec<Gist>>,
     /// The prompt above each, by its first [`Edge::Child`]; none for the first and for one whose
     /// edge was not stored before a crash.
     parents: Vec<Option<NodeNo>>,
@@ -46,6 +63,7 @@ pub(super) struct Known {
 impl Known {
     pub fn new(tree: Tree) -> Self {
         let gists: Vec<Gist> = tree.nodes().iter().map(|n| Gist::of(&n.transcripts)).collect();
+        let wordings = tree.nodes().iter().map(wordings).collect();
         let mut parents = vec![None; gists.len()];
         for node in tree.nodes() {
             for edge in node.edges.values() {
@@ -56,7 +74,7 @@ impl Known {
                 }
             }
         }
-        Self { tree, gists, parents }
+        Self { tree, gists, wordings, parents }
     }
 
     pub fn tree(&self) -> &Tree {
@@ -77,26 +95,45 @@ impl Known {
 
     /// Makes a change; false if it would leave a hole, which the navigator never asks for.
     pub fn apply(&mut self, change: Change) -> bool {
-        let gist = match &change {
-            Change::Node(node) => Some((node.no, Gist::of(&node.transcripts))),
-            Change::Edge { from, edge: Edge::Child(child), .. } => {
-                if let Some(slot) = self.parents.get_mut(child.0 as usize) {
-                    *slot = Some(*from);
+        let changed = match &change {
+            Change::Node(node) => Some(node.no),
+            Change::Edge { from, keys, edge } => {
+                let before = self.tree.node(*from).and_then(|node| node.edges.get(keys));
+                for (edge, parent) in [(before, None), (Some(edge), Some(*from))] {
+                    if let Some(Edge::Child(child)) = edge
+                        && let Some(slot) = self.parents.get_mut(child.0 as usize)
+                    {
+                        *slot = parent;
+                    }
                 }
                 None
             }
-            Change::Edge { .. } => None,
+            Change::Heard(_) => None,
         };
         if self.tree.apply(change).is_err() {
             return false;
         }
-        if let Some((no, gist)) = gist {
-            match self.gists.get_mut(no.0 as usize) {
-                Some(known) => *known = gist,
-                None => {
-                    self.gists.push(gist);
-                    self.parents.push(None);
+        let Some(node) = changed.and_then(|no| self.tree.node(no)) else { return true };
+        let at = node.no.0 as usize;
+        let (gist, others) = (Gist::of(&node.transcripts), wordings(node));
+        match (self.gists.get_mut(at), self.wordings.get_mut(at)) {
+            (Some(known), Some(known_others)) => {
+                *known = gist;
+                *known_others = others;
+                // Its keys may lead elsewhere now.
+                for (child, parent) in (0..).zip(&mut self.parents) {
+                    let leads = node.edges.values().any(|e| *e == Edge::Child(NodeNo(child)));
+                    if leads {
+                        *parent = Some(node.no);
+                    } else if *parent == Some(node.no) {
+                        *parent = None;
+                    }
                 }
+            }
+            (None, _) | (_, None) => {
+                self.gists.push(gist);
+                self.wordings.push(others);
+                self.parents.push(None);
             }
         }
         true
@@ -147,18 +184,20 @@ impl Known {
 
     /// The known prompt that this is, if it is one: the most similar.
     pub fn identify(&self, heard: &Gist) -> Option<NodeNo> {
-        let mut likely: Vec<(f32, u32)> = self
+        let others = self.wordings.iter().zip(0..).flat_map(|(of, no)| of.iter().zip(repeat(no)));
+        let mut likely: Vec<(f32, u32, &Gist)> = self
             .gists
             .iter()
             .zip(0..)
-            .map(|(gist, no)| (heard.overlap(gist), no))
-            .filter(|(overlap, _)| *overlap >= MIN_OVERLAP)
+            .chain(others)
+            .map(|(gist, no)| (heard.overlap(gist), no, gist))
+            .filter(|(overlap, ..)| *overlap >= MIN_OVERLAP)
             .collect();
         likely.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         likely
             .iter()
             .take(MAX_COMPARED)
-            .filter_map(|(_, no)| Some((heard.likeness(self.gist(NodeNo(*no))?), NodeNo(*no))))
+            .map(|(_, no, gist)| (heard.likeness(gist), NodeNo(*no)))
             .filter(|(likeness, _)| likeness.is_same())
             .reduce(|a, b| if b.0.similarity > a.0.similarity { b } else { a })
             .map(|(_, no)| no)
@@ -221,8 +260,33 @@ impl Known {
         offers && self.depth(node.no) < limits.max_depth
     }
 
+    /// True if a prompt that is no person's was not understood well and may be heard again.
+    pub fn is_doubtful(&self, no: NodeNo, limits: &Limits) -> bool {
+        self.node(no).is_some_and(|node| {
+            let unsure = node.confidence().is_some_and(|sure| sure < limits.confirm_below);
+            let machine = match node.kind {
+                PromptKind::Menu
+                | PromptKind::Language
+                | PromptKind::Input
+                | PromptKind::Invalid
+                | PromptKind::Announcement => true,
+                PromptKind::Transfer
+                | PromptKind::Queue
+                | PromptKind::Voicemail
+                | PromptKind::Person => false,
+            };
+            unsure && machine && node.checks < MAX_CHECKS
+        })
+    }
+
+    /// True if what was heard is another wording of this prompt that is known.
+    pub fn is_wording_of(&self, no: NodeNo, heard: &Gist) -> bool {
+        let wordings = self.wordings.get(no.0 as usize);
+        wordings.is_some_and(|all| all.iter().any(|known| heard.likeness(known).is_same()))
+    }
+
     /// The unexplored keys of a prompt in the order in which they are offered, with how often each
-    /// was tried.
+    /// was tried; those that it does not mention come last, as if tried often.
     pub fn open_keys<'a>(
         &'a self,
         node: &'a Node,
@@ -230,33 +294,76 @@ impl Known {
     ) -> impl Iterator<Item = (&'a Keys, u32)> {
         let may_press = self.may_press(node, limits);
         let options = if may_press { node.options.as_slice() } else { &[] };
-        options.iter().filter_map(move |option| match node.edges.get(&option.keys) {
-            None => Some((&option.keys, 0)),
-            Some(Edge::Tried(times)) if *times < limits.max_tries => Some((&option.keys, *times)),
+        let offered = options.iter().map(|option| (&option.keys, 0));
+        let others = if options.is_empty() { &[] } else { limits.unannounced.as_slice() };
+        let others = others.iter().filter(|keys| !is_offered(node, keys));
+        let others = others.map(|keys| (keys, limits.max_tries));
+        offered.chain(others).filter_map(move |(keys, reluctance)| match node.edges.get(keys) {
+            None => Some((keys, reluctance)),
+            Some(Edge::Tried(times)) if *times < limits.max_tries => {
+                Some((keys, reluctance + *times))
+            }
             Some(Edge::Tried(_) | Edge::Child(_) | Edge::Link(_) | Edge::Dead(_)) => None,
         })
     }
 
-    /// Unexplored keys in the whole tree.
-    pub fn open_count(&self, limits: &Limits) -> usize {
-        self.tree.nodes().iter().map(|node| self.open_keys(node, limits).count()).sum()
+    /// The known keys of a prompt that may be pressed, and where they lead.
+    fn ways<'a>(
+        &self,
+        node: &'a Node,
+        limits: &'a Limits,
+    ) -> impl Iterator<Item = (&'a Keys, NodeNo)> {
+        node.edges.iter().filter_map(|(keys, edge)| match edge {
+            Edge::Child(next) | Edge::Link(next) => {
+                let pressed = is_offered(node, keys) || limits.unannounced.contains(keys);
+                pressed.then_some((keys, *next))
+            }
+            Edge::Tried(_) | Edge::Dead(_) => None,
+        })
     }
 
-    /// The keys from one prompt to the nearest unexplored key, which is the last of them. A key
-    /// that was not tried yet goes before one that was; then the seconds decide that pass until it
-    /// can be pressed.
+    /// Everything that is still to be done: unexplored keys and prompts to be heard again, as far
+    /// as keys lead there. What lay behind keys that lead elsewhere now is out of reach.
+    pub fn open_goals(&self, limits: &Limits) -> Vec<Goal> {
+        let mut goals = Vec::new();
+        let mut seen = vec![false; self.gists.len()];
+        let mut left = vec![NodeNo(0)];
+        while let Some(no) = left.pop() {
+            let Some(seen) = seen.get_mut(no.0 as usize).filter(|seen| !**seen) else { continue };
+            *seen = true;
+            let Some(node) = self.node(no) else { continue };
+            if self.is_doubtful(no, limits) {
+                goals.push(Goal::Hear(no));
+            }
+            let open = self.open_keys(node, limits);
+            goals
+                .extend(open.map(|(keys, _)| Goal::Explore(Step { from: no, keys: keys.clone() })));
+            left.extend(self.ways(node, limits).map(|(_, next)| next));
+        }
+        goals
+    }
+
+    /// How many goals are left.
+    pub fn open_count(&self, limits: &Limits) -> usize {
+        self.open_goals(limits).len()
+    }
+
+    /// The keys from one prompt to the nearest unexplored key, which is the last of them, or to the
+    /// nearest prompt that is to be heard again, which the last of them leads to. A key that was not
+    /// tried yet goes before one that was, and all keys before prompts; then the seconds decide that
+    /// pass until it can be pressed. `skipped` goals are not for this call.
     pub fn plan(
         &self,
         from: NodeNo,
         limits: &Limits,
-        given_up: &BTreeSet<Step>,
+        skipped: &BTreeSet<Goal>,
     ) -> Option<VecDeque<Step>> {
         // Dijkstra's search; a prompt's entry says which step reached it cheapest.
         let mut reached: Vec<Option<(u64, Option<Step>)>> = vec![None; self.gists.len()];
         let mut queue = BinaryHeap::new();
         *reached.get_mut(from.0 as usize)? = Some((0, None));
         queue.push(std::cmp::Reverse((0_u64, from)));
-        let mut best: Option<(u32, u64, Step)> = None;
+        let mut best: Option<(u32, u64, Goal)> = None;
         while let Some(std::cmp::Reverse((cost, no))) = queue.pop() {
             let settled = reached.get(no.0 as usize).and_then(Option::as_ref);
             if settled.is_some_and(|(known, _)| *known < cost) {
@@ -267,23 +374,23 @@ impl Known {
             }
             let Some(node) = self.node(no) else { continue };
             for (keys, tries) in self.open_keys(node, limits) {
-                let step = Step { from: no, keys: keys.clone() };
+                let goal = Goal::Explore(Step { from: no, keys: keys.clone() });
                 // Where we are already, the menu's own order; elsewhere its seconds.
                 let seconds = if no == from { 0 } else { cost + press_cost(node, keys) };
                 let better = best.as_ref().is_none_or(|(t, c, _)| (tries, seconds) < (*t, *c));
-                if better && !given_up.contains(&step) {
-                    best = Some((tries, seconds, step));
+                if better && !skipped.contains(&goal) {
+                    best = Some((tries, seconds, goal));
                 }
             }
-            for (keys, edge) in &node.edges {
-                let next = match edge {
-                    Edge::Child(next) | Edge::Link(next) => *next,
-                    Edge::Tried(_) | Edge::Dead(_) => continue,
-                };
-                let offered = node.options.iter().any(|o| o.keys == *keys);
-                let Some(slot) = reached.get_mut(next.0 as usize).filter(|_| offered) else {
-                    continue;
-                };
+            // It was heard just now where we are.
+            if no != from && best.is_none() && self.is_doubtful(no, limits) {
+                let goal = Goal::Hear(no);
+                if !skipped.contains(&goal) {
+                    best = Some((u32::MAX, cost, goal));
+                }
+            }
+            for (keys, next) in self.ways(node, limits) {
+                let Some(slot) = reached.get_mut(next.0 as usize) else { continue };
                 let sum = cost + press_cost(node, keys);
                 if slot.as_ref().is_none_or(|(known, _)| sum < *known) {
                     *slot = Some((sum, Some(Step { from: no, keys: keys.clone() })));
@@ -291,9 +398,10 @@ impl Known {
                 }
             }
         }
-        let (_, _, target) = best?;
-        let mut way = VecDeque::from([target.clone()]);
-        let mut at = target.from;
+        let (mut way, mut at) = match best?.2 {
+            Goal::Explore(target) => (VecDeque::from([target.clone()]), target.from),
+            Goal::Hear(no) => (VecDeque::new(), no),
+        };
         while at != from {
             let (_, step) = reached.get(at.0 as usize)?.as_ref()?;
             let step = step.clone()?;
@@ -302,6 +410,16 @@ impl Known {
         }
         Some(way)
     }
+}
+
+fn is_offered(node: &Node, keys: &Keys) -> bool {
+    node.options.iter().any(|o| o.keys == *keys)
+}
+
+/// The gists of a prompt's other wordings; a mere suspicion is none.
+fn wordings(node: &Node) -> Vec<Gist> {
+    let sure = node.variants.iter().filter(|v| v.standing != Standing::Suspected);
+    sure.map(|v| Gist::of(&v.transcripts)).collect()
 }
 
 /// Milliseconds from a prompt's beginning until this key's option has been said and pressed.

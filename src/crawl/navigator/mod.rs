@@ -29,8 +29,12 @@
 //! | Expect  | the option of the next key           | press it at once                            |
 //! | Expect  | the whole expected prompt            | press the next key                          |
 //! | Expect  | the prompt before again              | the key was ignored: press it once more     |
-//! | Expect  | another known prompt                 | count the wrong turn; go on from there      |
-//! | Expect  | something unknown, or nothing        | count it; hang up; the tree stays as it is  |
+//! | Expect  | the prompt, which was in doubt       | keep the surer of both hearings; go on      |
+//! | Expect  | another of the prompt's wordings     | the same key, if it is offered; or hang up  |
+//! | Expect  | another known prompt                 | note the suspicion; go on from there        |
+//! | Expect  | something unknown                    | note the suspicion; hang up                 |
+//! | Expect  | what another call suspected          | the number has changed: store it; go on     |
+//! | Expect  | nothing                              | count it; hang up; the tree stays as it is  |
 //! | Fresh   | a new prompt                         | store it and the key's edge; go on from it  |
 //! | Fresh   | a known prompt, or its beginning     | store a link; go on from there              |
 //! | Fresh   | something new, then a known prompt   | store it; go on from the known one          |
@@ -43,27 +47,34 @@
 //! | any     | words were lost, or are still to come| conclude nothing; wait, at last hang up     |
 //!
 //! *Go on* means: press the first unexplored key offered here; else walk known keys to the nearest
-//! unexplored one; else hang up. Only keys that a stored prompt offers are ever pressed. Whatever
+//! unexplored one; else to a prompt that was not understood well, to hear it again; else hang up.
+//! Only keys that a stored prompt offers are ever pressed, unless [`Limits::unannounced`] names
+//! others. What other calls to the number are about to do is left to them. Whatever
 //! is learned leaves as [`Action::Store`] before the next key leaves as [`Action::Press`], so a
 //! call that is cut off at any moment has lost nothing that the tree knew.
 
+mod again;
 mod decide;
+mod early;
 mod hearing;
 mod known;
 mod leave;
+mod talk;
+mod way;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::tree::{Change, Edge, Keys, NodeNo, PromptKind, Tree};
+use super::tree::{Change, Edge, Keys, NodeNo, Tree};
 use crate::speech::{CallMs, SpeechEvent};
 use hearing::Hearing;
 pub use hearing::MAX_HEARD_WORDS;
-use known::Known;
-pub use known::Step;
+pub(in crate::crawl) use known::Known;
+pub use known::{Goal, Step};
 use leave::Taken;
+pub use talk::{Action, EndReason, Input, Outcome, PromptOver, Tone};
 
 /// What a call may take. All times in milliseconds.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +99,14 @@ pub struct Limits {
     /// Press a key on a known way as soon as its option is heard; false for a line that is known
     /// to ignore keys while it speaks.
     pub early_keys: bool,
+    /// With `early_keys`, press the known keys of a way as soon as a prompt begins. Where we are is
+    /// checked at its end, before an unexplored key is pressed.
+    pub barge_in: bool,
+    /// Keys that are tried at menus that do not mention them.
+    pub unannounced: Vec<Keys>,
+    /// Below this mean confidence of its words, 0 to 1, a prompt is heard again before nothing is
+    /// left; 0 for never.
+    pub confirm_below: f32,
 }
 
 impl Default for Limits {
@@ -102,161 +121,11 @@ impl Default for Limits {
             max_same_prompt: 2,
             max_presses: 200,
             early_keys: true,
+            barge_in: false,
+            unannounced: Vec::new(),
+            confirm_below: 0.4,
         }
     }
-}
-
-/// What happened in the call.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// The call was answered: media flows, and the line may speak.
-    Answered,
-    /// The detector noticed the beginning of speech.
-    SpeechStarted {
-        /// Where it begins; at most the detector's delay in the past.
-        at: CallMs,
-    },
-    /// The detector noticed the end of speech.
-    SpeechEnded {
-        /// Where it ends.
-        at: CallMs,
-    },
-    /// The recogniser has something to say.
-    Speech(SpeechEvent),
-    /// The keys of the last [`Action::Press`] have left.
-    KeysSent {
-        /// The keys.
-        keys: Keys,
-        /// When the last of them ended.
-        at: CallMs,
-    },
-    /// A tone that is not speech was recognised.
-    Tone {
-        /// Which.
-        tone: Tone,
-        /// Where it began, which is before it was recognised.
-        at: CallMs,
-    },
-    /// What answers is a person, by the sound of it. At the call's first prompt the words decide,
-    /// because recorded greetings pause too.
-    Person {
-        /// When this was clear.
-        at: CallMs,
-    },
-    /// The line hung up. What it said last may still be being recognised: go on handing over
-    /// speech events until there is an outcome, and `HeardUntil(CallMs::MAX)` after the last.
-    HungUp,
-}
-
-/// A sound that tells what the line is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// A voicemail begins to record.
-    Beep,
-    /// A fax machine answers.
-    Fax,
-    /// The line is busy or was given up: nothing follows.
-    Busy,
-    /// It rings at somebody's telephone.
-    Ringback,
-    /// The three rising tones before "the number you have dialled" (ITU-T E.180): nothing follows
-    /// that announcement.
-    SpecialInformation,
-    /// Music, as of a queue.
-    Music,
-}
-
-/// What the task of the call has to do, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// A prompt begins: the place where its recording starts.
-    PromptBegan {
-        /// Where.
-        at: CallMs,
-    },
-    /// A prompt is over and understood. It comes before the [`Action::Store`] of a new prompt, so
-    /// that its recording can be named; see [`Navigator::recorded`].
-    PromptOver(PromptOver),
-    /// Store this before anything else is done.
-    Store(Change),
-    /// Press these keys, and report [`Input::KeysSent`].
-    Press {
-        /// The keys.
-        keys: Keys,
-        /// Longer tones with longer gaps: the line took no notice of them before.
-        slow: bool,
-    },
-    /// Ask the recogniser to hurry ([`crate::speech::Transcriber::flush`]).
-    Flush,
-    /// Hang up. What was heard until now may still be stored when it is recognised; no key follows.
-    HangUp(EndReason),
-}
-
-/// A prompt that was heard.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PromptOver {
-    /// Its number in the tree; none if it does not enter the tree.
-    pub node: Option<NodeNo>,
-    /// True if it was not known before.
-    pub new: bool,
-    /// Where its first word begins.
-    pub start_ms: CallMs,
-    /// Where its last word ends.
-    pub end_ms: CallMs,
-    /// What kind it is.
-    pub kind: PromptKind,
-    /// What was said.
-    pub text: String,
-    /// What it offers: keys and labels.
-    pub options: Vec<(Keys, String)>,
-}
-
-/// Why a call is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndReason {
-    /// Nothing can be pressed where we are: an announcement, a voicemail, a queue, a person.
-    BranchEnd,
-    /// Nothing is left to explore from where we are.
-    NothingLeft,
-    /// Nothing was said until the limit.
-    NoSpeech,
-    /// The line hung up.
-    LineHungUp,
-    /// The menu waited for a key, then went elsewhere.
-    MovedOn,
-    /// What was heard is not what was expected.
-    WrongTurn,
-    /// The call reached its longest duration.
-    CallTooLong,
-    /// The call reached its most key presses.
-    TooManyKeys,
-    /// The call was never answered.
-    NotAnswered,
-    /// A person, a queue, a recorder or a fax machine took the call; it was left at once.
-    Taken,
-    /// Words were lost, because the recogniser failed or fell too far behind: nothing is concluded.
-    Unheard,
-}
-
-/// What a call has brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Why it ended.
-    pub reason: EndReason,
-    /// True if the tree knows more than before.
-    pub news: bool,
-    /// True if no unexplored key is left within the limits.
-    pub complete: bool,
-    /// Unexplored keys that are left.
-    pub open: usize,
-    /// How often something else was heard than expected.
-    pub mismatches: u32,
-    /// Keys that were pressed.
-    pub presses: u32,
-    /// True if the line took no notice of a key that was pressed while it spoke. Set
-    /// [`Limits::early_keys`] to false for the next call.
-    pub ignores_early_keys: bool,
 }
 
 /// The state machine of one call; see the module's documentation.
@@ -266,8 +135,14 @@ pub struct Navigator {
     limits: Limits,
     state: State,
     actions: VecDeque<Action>,
-    /// Keys that are not tried again in this call.
-    given_up: BTreeSet<Step>,
+    /// What is not tried again in this call.
+    given_up: BTreeSet<Goal>,
+    /// What other calls to the number are about to do.
+    taken: BTreeSet<Goal>,
+    /// Prompts in whose place something else was heard in this call.
+    suspected: BTreeSet<NodeNo>,
+    /// Keys were pressed at the mere beginning of prompts.
+    barged: bool,
     /// The prompt that was stored last, while words may still arrive that belong to it.
     unfinished: Option<NodeNo>,
     line_gone: bool,
@@ -328,6 +203,15 @@ pub fn is_complete(tree: &Tree, limits: &Limits) -> bool {
     !tree.nodes().is_empty() && Known::new(tree.clone()).open_count(limits) == 0
 }
 
+/// True if a change is more than a note: the tree knows more by it.
+pub(super) fn is_news(change: &Change) -> bool {
+    match change {
+        Change::Node(_) => true,
+        Change::Edge { edge, .. } => !matches!(edge, Edge::Tried(_)),
+        Change::Heard(_) => false,
+    }
+}
+
 impl Navigator {
     /// A call to a number of which `tree` is known.
     pub fn new(tree: Tree, limits: Limits) -> Self {
@@ -337,6 +221,9 @@ impl Navigator {
             state: State::Dialled,
             actions: VecDeque::new(),
             given_up: BTreeSet::new(),
+            taken: BTreeSet::new(),
+            suspected: BTreeSet::new(),
+            barged: false,
             unfinished: None,
             line_gone: false,
             left: false,
@@ -360,7 +247,10 @@ impl Navigator {
             // Before the answer there may be early media; the menu begins with the answer.
             (State::Dialled, _) => {}
             (State::Listening(_), Input::Answered) => {}
-            (State::Listening(l), Input::SpeechStarted { at }) => l.hearing.speech_started(at),
+            (State::Listening(l), Input::SpeechStarted { at }) => {
+                l.hearing.speech_started(at);
+                self.barge(now);
+            }
             (State::Listening(l), Input::SpeechEnded { at }) => {
                 l.hearing.speech_ended(at);
                 self.look_in_pause(now);
@@ -473,6 +363,28 @@ impl Navigator {
         })
     }
 
+    /// What the call is about to do: nobody else should. None at a first prompt of which nothing is
+    /// known, and when the call is over.
+    pub fn goal(&self) -> Option<Goal> {
+        let State::Listening(listening) = &self.state else { return None };
+        match &listening.place {
+            Place::First => None,
+            Place::Fresh { step, .. } => Some(Goal::Explore(step.clone())),
+            Place::Expect { node, route, .. } => Some(self.goal_of(*node, route)),
+        }
+    }
+
+    /// Tells what other calls to the number are about to do, which this call then leaves to them.
+    pub fn leave_to_others(&mut self, taken: BTreeSet<Goal>) {
+        self.taken = taken;
+    }
+
+    /// Takes over what another call has stored.
+    pub fn take_over(&mut self, change: Change) {
+        // It fitted the tree that all calls share.
+        self.known.apply(change);
+    }
+
     /// Tells where a prompt's recording is, so that later changes of the prompt keep it.
     pub fn recorded(&mut self, node: NodeNo, audio_file: String) {
         self.known.set_audio_file(node, audio_file);
@@ -498,7 +410,10 @@ impl Navigator {
         let place = if self.known.node(first).is_none() {
             Place::First
         } else {
-            match self.known.plan(first, &self.limits, &self.given_up) {
+            let again = Goal::Hear(first);
+            let again = self.known.is_doubtful(first, &self.limits) && !self.taken.contains(&again);
+            let route = self.plan(first).or_else(|| again.then(VecDeque::new));
+            match route {
                 Some(route) => Place::Expect { node: first, via: None, presses: 0, route },
                 None => return self.end(EndReason::NothingLeft),
             }
@@ -527,10 +442,10 @@ impl Navigator {
         let Some(step) = route.pop_front() else { return self.end(EndReason::NothingLeft) };
         let edge = self.known.node(step.from).and_then(|n| n.edges.get(&step.keys));
         let place = match edge {
-            Some(Edge::Child(node) | Edge::Link(node)) if !route.is_empty() => {
+            Some(Edge::Child(node) | Edge::Link(node)) => {
                 Place::Expect { node: *node, via: Some(step.clone()), presses, route }
             }
-            Some(Edge::Child(_) | Edge::Link(_) | Edge::Tried(_) | Edge::Dead(_)) | None => {
+            Some(Edge::Tried(_) | Edge::Dead(_)) | None => {
                 Place::Fresh { step: step.clone(), presses }
             }
         };
@@ -549,9 +464,20 @@ impl Navigator {
         self.state = State::Over(if self.left { EndReason::Taken } else { reason });
     }
 
+    /// The way to the nearest thing that is left for this call to do.
+    fn plan(&self, from: NodeNo) -> Option<VecDeque<Step>> {
+        let skipped: BTreeSet<Goal> = self.given_up.union(&self.taken).cloned().collect();
+        self.known.plan(from, &self.limits, &skipped)
+    }
+
     /// Makes a change in the tree and has it stored.
     fn store(&mut self, change: Change) {
-        self.news |= !matches!(change, Change::Edge { edge: Edge::Tried(_), .. });
+        self.news |= is_news(&change);
+        self.note(change);
+    }
+
+    /// The same for what is no news: it does not count as a result of the call.
+    fn note(&mut self, change: Change) {
         if self.known.apply(change.clone()) {
             self.actions.push_back(Action::Store(change));
         }

@@ -15,7 +15,9 @@ use tokio::{
 
 use super::{Call, IncomingCall, IncomingRequest, Load, RegistrationHandle, WeakHandle};
 use crate::{
-    endpoint::{Body, CallEvent, Ended, EndedBy, Endpoint, Event, Header, Inbound, RequestId},
+    endpoint::{
+        Body, CallEvent, Ended, EndedBy, Endpoint, Event, Header, Inbound, Reception, RequestId,
+    },
     message::limits::MAX_MESSAGE,
     registration::{RegistrationConfig, RegistrationId, RegistrationState},
     session::{CallError, CallId, OutgoingCall},
@@ -56,10 +58,24 @@ pub(super) enum Command {
     Load {
         reply: oneshot::Sender<Load>,
     },
+    Reception {
+        work: ReceptionWork,
+    },
     Shutdown {
         limit: Duration,
         reply: oneshot::Sender<()>,
     },
+}
+
+/// What is to be done with the reception, if there is one.
+pub(super) struct ReceptionWork(pub(super) Box<Work>);
+
+type Work = dyn FnOnce(Instant, Option<&mut Reception>) + Send;
+
+impl std::fmt::Debug for ReceptionWork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReceptionWork")
+    }
 }
 
 #[derive(Debug)]
@@ -215,6 +231,7 @@ impl Driver {
                 });
                 let _ = reply.send(result);
             }
+            Command::Reception { work } => (work.0)(now, self.endpoint.reception_mut()),
             Command::Load { reply } => {
                 let _ = reply.send(Load {
                     calls: self.endpoint.calls_alive(),

@@ -130,6 +130,8 @@ pub struct Line<'a> {
     pub gone: bool,
     /// Changes words as a recogniser would.
     pub mishear: fn(&str, usize) -> String,
+    /// How sure the recogniser is of each word.
+    pub confidence: f32,
     heard: usize,
 }
 
@@ -151,6 +153,7 @@ impl<'a> Line<'a> {
             repeats: 0,
             gone: false,
             mishear: |word, _| word.to_owned(),
+            confidence: 0.95,
             heard: 0,
         };
         line.enter(0, 500);
@@ -193,11 +196,12 @@ impl<'a> Line<'a> {
             if at + WORD_MS <= until {
                 self.heard += 1;
                 let text = (self.mishear)(word, self.heard);
-                words.push(Word { text, start_ms: at, end_ms: at + WORD_MS, confidence: 0.95 });
+                let (end_ms, confidence) = (at + WORD_MS, self.confidence);
+                words.push(Word { text, start_ms: at, end_ms, confidence });
             }
             at += WORD_MS + WORD_GAP_MS;
         }
-        Transcript { words, confidence: 0.95 }
+        Transcript { words, confidence: self.confidence }
     }
 
     fn stop_speaking(&mut self) {
@@ -248,13 +252,19 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Somebody presses keys, which takes its time.
+    pub fn press(&mut self, now: CallMs, keys: &str) {
+        let at = now + 200 * keys.len() as CallMs;
+        self.schedule(at, Event::KeysArrive(keys.to_owned()));
+    }
+
     /// When something happens next.
-    fn next_at(&self) -> Option<CallMs> {
+    pub fn next_at(&self) -> Option<CallMs> {
         self.events.peek().map(|Reverse((at, _, _))| *at)
     }
 
     /// Lets the next thing happen; what of it reaches the caller is returned.
-    fn step(&mut self) -> Option<Input> {
+    pub fn step(&mut self) -> Option<Input> {
         let Reverse((at, _, event)) = self.events.pop()?;
         self.now = at;
         match event {
@@ -336,7 +346,7 @@ pub fn call(mut line: Line, tree: &Tree, limits: &Limits) -> Call {
                     assert!(offered || line.gone, "{keys} was not offered\n{}", log.join("\n"));
                     offered_before = Some(line.at);
                     pressed.push(keys.clone());
-                    line.schedule(now + 200 * keys.len() as CallMs, Event::KeysArrive(keys));
+                    line.press(now, &keys);
                 }
                 Action::PromptBegan { .. } | Action::PromptOver(_) | Action::Flush => {}
                 Action::HangUp(_) => line.gone = true,
@@ -375,7 +385,7 @@ fn brief(action: &Action) -> String {
         Action::Store(Change::Node(node)) => format!("Store {} {:?}", node.no.0, node.text()),
         Action::PromptOver(over) => format!("Over {:?} new {}", over.node, over.new),
         Action::PromptBegan { .. }
-        | Action::Store(Change::Edge { .. })
+        | Action::Store(Change::Edge { .. } | Change::Heard(_))
         | Action::Press { .. }
         | Action::Flush
         | Action::HangUp(_) => format!("{action:?}"),

@@ -33,14 +33,14 @@ enum Extra {
 
 /// The bones of a random menu: prompt `n + 1` hangs on prompt `parents[n] % (n + 1)`.
 #[derive(Clone, Debug)]
-struct Bones {
+pub(super) struct Bones {
     parents: Vec<usize>,
     extras: Vec<(usize, Extra)>,
     manners: Vec<(u8, bool, bool)>,
-    latency_ms: u32,
+    pub(super) latency_ms: u32,
 }
 
-fn bones() -> impl Strategy<Value = Bones> {
+pub(super) fn bones() -> impl Strategy<Value = Bones> {
     let extra = prop_oneof![
         4 => (0..64_usize).prop_map(Extra::Link),
         1 => Just(Extra::SayThenGo),
@@ -65,7 +65,7 @@ fn bones() -> impl Strategy<Value = Bones> {
 }
 
 /// The menu of some bones. Its first prompt always is a menu.
-fn flesh(bones: &Bones) -> Vec<Prompt> {
+pub(super) fn flesh(bones: &Bones) -> Vec<Prompt> {
     const SAYS: [&str; 3] = [
         "The harvest fair takes place on the meadow.",
         "Visitors leave their umbrellas with our doorkeeper.",
@@ -146,7 +146,7 @@ fn reachable(prompts: &[Prompt]) -> BTreeSet<String> {
 }
 
 /// Says how a tree differs from the menu that it should be of.
-fn difference(prompts: &[Prompt], tree: &Tree) -> Option<String> {
+pub(super) fn difference(prompts: &[Prompt], tree: &Tree) -> Option<String> {
     let found: Vec<String> = tree.nodes().iter().map(|n| n.text()).collect();
     let once: BTreeSet<String> = found.iter().cloned().collect();
     if once.len() != found.len() {

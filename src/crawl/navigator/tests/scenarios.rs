@@ -470,33 +470,41 @@ fn a_recogniser_that_fails_makes_no_dead_ends() {
     assert!(!dead && navigator.outcome().is_some_and(|o| !o.news));
 }
 
-#[test]
-fn a_thousand_prompts_take_a_call_for_each_leaf() {
-    // Three keys each; the names are of words of which no two sound alike.
+/// A menu of so many prompts, three keys each; the names are of words of which no two sound alike.
+pub(super) fn synthetic(count: usize) -> Vec<Prompt> {
     const SOUNDS: [&str; 10] =
         ["bako", "dilu", "femi", "gonu", "harp", "jett", "kiri", "lomba", "musta", "prindo"];
     let name =
         |n: usize| format!("{} {} {}", SOUNDS[n / 100 % 10], SOUNDS[n / 10 % 10], SOUNDS[n % 10]);
-    const PROMPTS: usize = 1000;
-    let prompts: Vec<Prompt> = (0..PROMPTS)
-        .map(|n| {
-            let greeting = format!("This is {} of {}.", name(n), name((n * 7 + 3) % 1000));
-            let children: Vec<usize> = (3 * n + 1..=3 * n + 3).filter(|c| *c < PROMPTS).collect();
-            let labels: Vec<String> = children.iter().map(|c| name(*c)).collect();
-            let options: Vec<(&str, &str, Does)> = children
-                .iter()
-                .zip(&labels)
-                .zip(["1", "2", "3"])
-                .map(|((c, label), key)| (key, label.as_str(), Does::Go(*c)))
-                .collect();
-            Prompt::menu(&greeting, &options)
-        })
-        .collect();
-    let (tree, calls) = crawl(&prompts, 600, &Limits::default());
-    assert!(calls.last().unwrap().outcome.complete);
-    assert_eq!(tree.nodes().len(), PROMPTS);
-    let leaves = prompts.iter().filter(|p| p.keys.is_empty()).count();
-    assert_eq!(calls.len(), leaves);
-    let seconds: u64 = calls.iter().map(|c| u64::from(c.lasted_ms) / 1000).sum();
-    assert!(seconds < 60 * PROMPTS as u64, "{seconds} s");
+    let prompt = |n: usize| {
+        let greeting = format!("This is {} of {}.", name(n), name((n * 7 + 3) % 1000));
+        let children: Vec<usize> = (3 * n + 1..=3 * n + 3).filter(|c| *c < count).collect();
+        let labels: Vec<String> = children.iter().map(|c| name(*c)).collect();
+        let options: Vec<(&str, &str, Does)> = children
+            .iter()
+            .zip(&labels)
+            .zip(["1", "2", "3"])
+            .map(|((c, label), key)| (key, label.as_str(), Does::Go(*c)))
+            .collect();
+        Prompt::menu(&greeting, &options)
+    };
+    (0..count).map(prompt).collect()
+}
+
+#[test]
+fn a_crawl_takes_a_call_for_each_leaf_and_the_keys_on_its_way_however_many_prompts_there_are() {
+    for (count, depth) in [(250, 5), (500, 6), (1000, 6)] {
+        let prompts = synthetic(count);
+        let (tree, calls) = crawl(&prompts, 600, &Limits::default());
+        assert!(calls.last().unwrap().outcome.complete);
+        assert_eq!(tree.nodes().len(), count);
+        let leaves = prompts.iter().filter(|p| p.keys.is_empty()).count();
+        assert_eq!(calls.len(), leaves, "{count}");
+        let presses: usize = calls.iter().map(|call| call.pressed.len()).sum();
+        assert!(presses <= depth * leaves, "{count}: {presses} keys in {leaves} calls");
+        let changes: usize = calls.iter().map(|call| call.changes.len()).sum();
+        assert!(changes <= (depth + 3) * count, "{count}: {changes} changes");
+        let seconds: u64 = calls.iter().map(|call| u64::from(call.lasted_ms) / 1000).sum();
+        assert!(seconds < 60 * count as u64, "{count}: {seconds} s");
+    }
 }

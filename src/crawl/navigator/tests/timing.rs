@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     crawl::{
-        navigator::{Action, EndReason, Input, Limits, Navigator, Tone},
+        navigator::{Action, EndReason, Input, Limits, Navigator, Tone, hearing::Hearing},
         tree::{Edge, NodeNo, PromptKind, Tree},
     },
-    speech::{CallMs, SpeechEvent},
+    speech::{CallMs, SpeechEvent, Transcript, Word},
 };
 
 fn heard_until(at: CallMs) -> Input {
@@ -215,4 +215,40 @@ fn a_request_for_digits_is_left_soon_and_a_menu_is_not() {
         let over = navigator.poll_timeout().unwrap();
         assert_eq!(over, 11_100 + quiet, "{words}");
     }
+}
+
+/// What is kept of these words, each with its beginning and the end of the last, behind an early
+/// key that ended at 10200.
+fn behind_an_early_key(began: Option<CallMs>, words: &[(&str, CallMs)], end: CallMs) -> String {
+    let limits = Limits::default();
+    let mut before = Hearing::new(0, None, &limits);
+    before.speech_started(100);
+    let mut hearing = Hearing::new(10_000, Some(&before), &limits);
+    hearing.keys_sent(10_200);
+    if let Some(began) = began {
+        hearing.speech_ended(10_250);
+        hearing.speech_started(began);
+    }
+    // Contiguous, as a recogniser tells them: each ends where the next begins.
+    let ends = words.iter().skip(1).map(|(_, start)| *start).chain([end]);
+    let words = words.iter().zip(ends).map(|((text, start), end)| Word {
+        text: (*text).to_owned(),
+        start_ms: *start,
+        end_ms: end,
+        confidence: 0.9,
+    });
+    let words = words.collect();
+    let heard = SpeechEvent::Final(Transcript { words, confidence: 0.9 });
+    hearing.take(heard, &limits);
+    hearing.so_far().iter().map(Transcript::text).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_first_words_of_a_prompt_that_follows_a_key_at_once_are_not_the_tail_of_the_one_before() {
+    let words =
+        [("one", 9900), ("You", 10_300), ("have", 10_600), ("selected", 10_750), ("sales", 11_200)];
+    assert_eq!(behind_an_early_key(Some(10_400), &words, 11_600), "You have selected sales");
+    // The one before goes on, because nobody has taken notice yet: its words are its tail.
+    let words = [("press", 9900), ("one", 10_300), ("now", 10_600), ("Your", 11_000)];
+    assert_eq!(behind_an_early_key(None, &words, 11_300), "Your");
 }

@@ -1,12 +1,17 @@
-//! A tree for people and programs: indented text, Mermaid, Graphviz DOT, JSON.
+//! A tree for people and programs: indented text, Mermaid, Graphviz DOT, CSV, JSON.
 //!
 //! What was heard is a stranger's text. It is escaped for each form, and control characters and
 //! marks that change the direction of writing are left out, so that a menu cannot write to the
 //! terminal or add nodes to a diagram.
 
+mod csv;
+
 use std::fmt::Write;
 
-use super::tree::{DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Tree};
+pub use self::csv::csv;
+use super::tree::{
+    DeadEnd, Edge, Keys, MenuOption, Node, NodeNo, PromptKind, Standing, Tree, Variant,
+};
 
 /// Letters of a prompt that are shown where the whole text has no room.
 const EXCERPT: usize = 60;
@@ -22,6 +27,7 @@ pub fn text(tree: &Tree) -> String {
     let mut seen = vec![false; tree.nodes().len()];
     mark(&mut seen, first.no);
     let _ = writeln!(out, "[0] {}: {}", kind_name(first.kind), plain(&first.text()));
+    write_variants(&mut out, first, "");
     // Lines still to be written, the next one last: a prompt, its key, and the lines before it.
     let mut left: Vec<(&Node, Row, String)> = rows(first, "");
     while let Some((node, row, indent)) = left.pop() {
@@ -36,6 +42,7 @@ pub fn text(tree: &Tree) -> String {
                 Some(child) if !mark(&mut seen, *no) => {
                     let kind = kind_name(child.kind);
                     let _ = writeln!(out, "\n{indent}[{}] {kind}: {}", no.0, plain(&child.text()));
+                    write_variants(&mut out, child, &indent);
                     if indent.chars().count() / 3 < MAX_INDENT {
                         left.extend(rows(child, &indent));
                     } else {
@@ -153,10 +160,39 @@ pub fn json(tree: &Tree) -> serde_json::Value {
             "kind": node.kind,
             "text": node.text(),
             "audio_file": node.audio_file,
+            "confidence": node.confidence(),
+            "variants": node.variants.iter().map(variant).collect::<Vec<_>>(),
             "options": options,
         })
     });
     serde_json::json!({ "nodes": prompts.collect::<Vec<_>>() })
+}
+
+fn variant(variant: &Variant) -> serde_json::Value {
+    serde_json::json!({
+        "standing": variant.standing,
+        "kind": variant.kind,
+        "text": variant.text(),
+        "audio_file": variant.audio_file,
+        "first_heard_us": variant.first_heard,
+        "last_heard_us": variant.last_heard,
+    })
+}
+
+/// A line for each other wording of a prompt.
+fn write_variants(out: &mut String, node: &Node, indent: &str) {
+    for variant in &node.variants {
+        let (how, text) = (standing_name(variant.standing), variant.text());
+        let _ = writeln!(out, "{indent}  {how} {}: {}", kind_name(variant.kind), plain(&text));
+    }
+}
+
+fn standing_name(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Suspected => "~ once",
+        Standing::AtTimes => "~ at times",
+        Standing::Former => "~ before",
+    }
 }
 
 struct Row {
@@ -300,115 +336,4 @@ fn dot_escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::crawl::{menu_text, tree::Change};
-
-    fn node(no: u32, text: &str) -> Change {
-        let heard = menu_text::transcript_of(text);
-        let understood = menu_text::understand(std::slice::from_ref(&heard));
-        Change::Node(Node {
-            no: NodeNo(no),
-            kind: understood.kind,
-            transcripts: vec![heard],
-            start_ms: 0,
-            end_ms: 1000,
-            options: understood.options,
-            audio_file: None,
-            edges: std::collections::BTreeMap::new(),
-        })
-    }
-
-    fn edge(from: u32, keys: &str, edge: Edge) -> Change {
-        Change::Edge { from: NodeNo(from), keys: Keys::try_new(keys).unwrap(), edge }
-    }
-
-    fn lakeside() -> Tree {
-        let mut tree = Tree::default();
-        for change in [
-            node(
-                0,
-                "Welcome to Lakeside. For tickets, press 1. For times, press 2. For news, press *.",
-            ),
-            node(1, "For groups, press 1. For the main menu, press 9. To repeat, press #."),
-            node(2, "Groups ride on Sundays."),
-            edge(0, "1", Edge::Child(NodeNo(1))),
-            edge(0, "2", Edge::Dead(DeadEnd::HungUp)),
-            edge(1, "1", Edge::Child(NodeNo(2))),
-            edge(1, "9", Edge::Link(NodeNo(0))),
-            edge(1, "#", Edge::Link(NodeNo(1))),
-        ] {
-            tree.apply(change).unwrap();
-        }
-        tree
-    }
-
-    #[test]
-    fn text_shows_keys_labels_kinds_and_links() {
-        let expected = "\
-[0] menu: Welcome to Lakeside. For tickets, press 1. For times, press 2. For news, press *.
-├─ 1 tickets
-│  [1] menu: For groups, press 1. For the main menu, press 9. To repeat, press #.
-│  ├─ 1 groups
-│  │  [2] announcement: Groups ride on Sundays.
-│  ├─ 9 main menu → main menu (Welcome to Lakeside. For tickets, press 1. For times, press…)
-│  └─ # repeat → this menu again (For groups, press 1. For the main menu, press 9. To repeat,…)
-├─ 2 times ✗ hangs up
-└─ * news ? not explored
-";
-        assert_eq!(text(&lakeside()), expected);
-        assert_eq!(text(&Tree::default()), "nothing has been heard yet\n");
-    }
-
-    #[test]
-    fn diagrams_have_a_line_for_each_prompt_and_key() {
-        let mermaid = mermaid(&lakeside());
-        assert!(mermaid.starts_with("flowchart TD\n  n0[\"Welcome to Lakeside."));
-        assert!(mermaid.contains("  n0 -->|\"1 tickets\"| n1\n"));
-        assert!(mermaid.contains("  n1 -.->|\"9 main menu\"| n0\n"));
-        assert!(mermaid.contains("  n0 --x|\"#42; news\"| d0_s[\"not explored\"]\n"));
-        let dot = dot(&lakeside());
-        assert!(dot.contains("  n0 -> n1 [label=\"1 tickets\"];\n"));
-        assert!(dot.contains("  n1 -> n1 [label=\"# repeat\", style=dashed];\n"));
-        assert!(dot.contains("  d0_2 [label=\"hangs up\", shape=plaintext];\n"));
-        assert!(dot.ends_with("}\n"));
-    }
-
-    #[test]
-    fn json_names_prompts_by_number() {
-        let json = json(&lakeside());
-        assert_eq!(json["nodes"][1]["options"][1]["leads_to"], "known_prompt");
-        assert_eq!(json["nodes"][1]["options"][1]["node"], 0);
-        assert_eq!(json["nodes"][0]["options"][1]["leads_to"], "hung_up");
-        assert_eq!(json["nodes"][0]["options"][2]["leads_to"], "unexplored");
-        assert_eq!(json["nodes"][2]["kind"], "announcement");
-    }
-
-    #[test]
-    fn hostile_text_stays_text() {
-        let mut tree = Tree::default();
-        tree.apply(node(
-            0,
-            "\u{1b}[2J\"]; n9[\"<b>x</b>\" \\ \u{202e} `ls` |a| #quot; press 1 for \"sales\"\n",
-        ))
-        .unwrap();
-        for form in [text(&tree), mermaid(&tree), dot(&tree)] {
-            assert!(!form.contains(['\u{1b}', '\u{202e}']), "{form}");
-        }
-        let mermaid = mermaid(&tree);
-        assert_eq!(mermaid.lines().count(), 3, "{mermaid}");
-        assert!(!mermaid.contains(['<', '`', '\\']) && !mermaid.contains("#quot"), "{mermaid}");
-        // In DOT each quotation mark of the text is escaped: an even number stands free.
-        let free = dot(&tree).replace("\\\\", "").replace("\\\"", "").matches('"').count();
-        assert_eq!(free, 6);
-    }
-
-    #[test]
-    fn a_tree_that_bites_its_tail_is_rendered_once() {
-        let mut tree = lakeside();
-        tree.apply(edge(1, "1", Edge::Child(NodeNo(0)))).unwrap();
-        tree.apply(edge(0, "*", Edge::Child(NodeNo(99)))).unwrap();
-        assert_eq!(text(&tree).matches("[0]").count(), 1);
-        assert!(mermaid(&tree).contains("n99") && json(&tree)["nodes"].is_array());
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ const MAX_TREES: usize = 256;
 
 /// Trees by number, the one that was asked for last at the end.
 #[derive(Debug, Default)]
-pub(in crate::api) struct TreeCache(Mutex<Kept>);
+pub(super) struct TreeCache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {

@@ -9,9 +9,15 @@ use std::time::Duration;
 use sqlx::{Row as _, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{
-    NumberId, NumberRow, ScanId, Store, StoreError, Time, UserId, Write, count_scan, next_id,
-    read::number_row,
+use super::{NumberId, ScanId, Store, StoreError, Time, UserId, Write};
+
+mod recover;
+mod request;
+
+pub(super) use self::request::{start_scan, upsert_number};
+use self::{
+    recover::{Leases, release},
+    request::REPLACED,
 };
 
 /// A scan's status as clients of the REST API know it.
@@ -33,7 +39,7 @@ pub enum ScanStatus {
 
 impl ScanStatus {
     /// As it is stored.
-    pub(super) fn code(self) -> i64 {
+    pub(in crate::store) fn code(self) -> i64 {
         match self {
             Self::Pending => 0,
             Self::Calling => 1,
@@ -44,11 +50,19 @@ impl ScanStatus {
         }
     }
 
+    /// All of them, in the order of a scan's life.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Calling,
+        Self::Answered,
+        Self::Processed,
+        Self::Success,
+        Self::Failed,
+    ];
+
     /// From how it is stored; the table admits no other codes.
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Pending, Self::Calling, Self::Answered, Self::Processed, Self::Success, Self::Failed]
-            .into_iter()
-            .find(|s| s.code() == code)
+        Self::ALL.into_iter().find(|s| s.code() == code)
     }
 
     /// As clients read it.
@@ -174,77 +188,9 @@ pub struct Recovered {
 }
 
 /// So many calls in a row without news end a scan, unless the store or the number say otherwise.
-pub(super) const MAX_ATTEMPT: u32 = 10;
+pub(in crate::store) const MAX_ATTEMPT: u32 = 10;
 
 impl Store {
-    /// Takes a request for a crawl: the number is made or updated, and retried by itself from now
-    /// on, even when the answer is [`CrawlAnswer::CompletedAlready`].
-    ///
-    /// An unfinished scan that was given up starts to count its calls anew. A scan that is
-    /// replaced by a forced one is given up; a call that it has in progress is not cut.
-    pub async fn request_crawl(&self, request: CrawlRequest) -> Result<CrawlAnswer, StoreError> {
-        let now = self.now();
-        let mut tx = self.begin_write().await?;
-        let number = upsert_number(&mut tx, &request, self.max_attempt, now).await?;
-        let newest = sqlx::query(
-            "SELECT id, completed, call_uuid, next_call_at, lease_owner FROM scans
-             WHERE number_id = $1 ORDER BY id DESC LIMIT 1",
-        )
-        .bind(number)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let answer = match (newest, request.new) {
-            (Some(scan), New::Fresh | New::Continue)
-                if !scan.try_get::<bool, _>("completed")? =>
-            {
-                continue_scan(&mut tx, &scan, number, &request, now).await?
-            }
-            (Some(_), New::Continue) => {
-                sqlx::query("UPDATE numbers SET completed = TRUE WHERE id = $1")
-                    .bind(number)
-                    .execute(&mut *tx)
-                    .await?;
-                CrawlAnswer::CompletedAlready
-            }
-            (_, New::Fresh | New::Continue | New::Force) => {
-                start_scan(&mut tx, number, &request, now).await?
-            }
-        };
-        tx.commit().await?;
-        Ok(answer)
-    }
-
-    /// Enters a number, or notes that it was asked for again; nothing is called. `None` keeps the
-    /// business name that is known.
-    pub async fn enter_number(
-        &self,
-        number: &str,
-        business_name: Option<&str>,
-    ) -> Result<NumberRow, StoreError> {
-        let now = self.now();
-        let mut tx = self.begin_write().await?;
-        let new_id = next_id(&mut tx, "numbers").await?;
-        let row = sqlx::query(
-            "INSERT INTO numbers (id, number, business_name, retry_auto, max_attempt, attempt,
-                                  calls_without_news, completed, created_at, updated_at)
-             VALUES ($1, $2, $3, FALSE, $4, 0, 0, FALSE, $5, $5)
-             ON CONFLICT (number) WHERE duplicate_of IS NULL DO UPDATE
-             SET business_name = COALESCE(excluded.business_name, numbers.business_name),
-                 updated_at = excluded.updated_at
-             RETURNING *",
-        )
-        .bind(new_id)
-        .bind(number)
-        .bind(business_name)
-        .bind(i64::from(self.max_attempt))
-        .bind(now.0)
-        .fetch_one(&mut *tx)
-        .await?;
-        let row = number_row(&row)?;
-        tx.commit().await?;
-        Ok(row)
-    }
-
     /// The scan whose call is due longest, leased to `owner` until `lease` from now; `None` when
     /// none is due. A number never has two leased scans.
     ///
@@ -307,29 +253,6 @@ impl Store {
             return Err(StoreError::LeaseLost(job.scan.0));
         }
         Ok(())
-    }
-
-    /// Takes back what `owner` had leased in an earlier life, and all leases that ran out. To be
-    /// called at start, before anything is leased.
-    pub async fn recover(&self, owner: &str) -> Result<Recovered, StoreError> {
-        let now = self.now();
-        let mut tx = self.begin_write().await?;
-        let mut recovered = release(&mut tx, Leases::Of(owner), now).await?;
-        let ended = release(&mut tx, Leases::EndedBy(now), now).await?;
-        // Calls that served no scan have no lease; with the directory to ourselves, whoever placed
-        // them is gone.
-        let stray = sqlx::query(
-            "UPDATE calls SET state = 'aborted', ended_at = $1, reason = $2
-             WHERE ended_at IS NULL AND scan_id IS NULL",
-        )
-        .bind(now.0)
-        .bind(ABORTED)
-        .execute(&mut *tx)
-        .await?;
-        recovered.scans += ended.scans;
-        recovered.calls += ended.calls + stray.rows_affected();
-        tx.commit().await?;
-        Ok(recovered)
     }
 
     /// The end of a scan's call: frees the scan, counts, and decides whether it is called again, at
@@ -423,119 +346,6 @@ impl Store {
         .await?;
         Ok(due.map(Time))
     }
-}
-
-const ABORTED: &str = "the service stopped during the call";
-
-async fn upsert_number(
-    tx: &mut Write,
-    request: &CrawlRequest,
-    max_attempt: u32,
-    now: Time,
-) -> Result<i64, StoreError> {
-    let new_id = next_id(tx, "numbers").await?;
-    let id = sqlx::query_scalar(
-        "INSERT INTO numbers (id, number, business_name, retry_auto, max_attempt, attempt,
-                              calls_without_news, completed, created_at, updated_at)
-         VALUES ($1, $2, $3, TRUE, $4, 0, 0, FALSE, $5, $5)
-         ON CONFLICT (number) WHERE duplicate_of IS NULL DO UPDATE
-         SET retry_auto = TRUE,
-             business_name = COALESCE(excluded.business_name, numbers.business_name),
-             updated_at = excluded.updated_at
-         RETURNING id",
-    )
-    .bind(new_id)
-    .bind(&request.number)
-    .bind(request.business_name.as_deref().filter(|name| !name.is_empty()))
-    .bind(i64::from(max_attempt))
-    .bind(now.0)
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(id)
-}
-
-async fn start_scan(
-    tx: &mut Write,
-    number: i64,
-    request: &CrawlRequest,
-    now: Time,
-) -> Result<CrawlAnswer, StoreError> {
-    sqlx::query(
-        "UPDATE scans SET next_call_at = NULL, call_uuid = NULL, status = $1, reason = $2,
-                          updated_at = $3
-         WHERE number_id = $4 AND next_call_at IS NOT NULL AND lease_owner IS NULL",
-    )
-    .bind(ScanStatus::Failed.code())
-    .bind(REPLACED)
-    .bind(now.0)
-    .bind(number)
-    .execute(&mut **tx)
-    .await?;
-    let attempt: i64 = sqlx::query_scalar(
-        "UPDATE numbers SET completed = FALSE, calls_without_news = 0 WHERE id = $1
-         RETURNING attempt",
-    )
-    .bind(number)
-    .fetch_one(&mut **tx)
-    .await?;
-    let (id, call_uuid) = (next_id(tx, "scans").await?, Uuid::new_v4());
-    sqlx::query(
-        "INSERT INTO scans (id, number_id, status, attempt, completed, caller_id, asked_by,
-                            call_uuid, next_call_at, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, FALSE, $5, $6, $7, $8, $8, $8)",
-    )
-    .bind(id)
-    .bind(number)
-    .bind(ScanStatus::Pending.code())
-    .bind(attempt)
-    .bind(&request.caller_id)
-    .bind(request.asked_by.map(|u| u.0))
-    .bind(call_uuid.to_string())
-    .bind(now.0)
-    .execute(&mut **tx)
-    .await?;
-    count_scan(tx, number).await?;
-    Ok(CrawlAnswer::Queued { scan: ScanId(id), call_uuid })
-}
-
-const REPLACED: &str = "a newer scan of the number was asked for";
-
-/// Makes the next call of an unfinished scan due now. A call that runs or waits keeps its id, so
-/// that a client who was told it still finds it.
-async fn continue_scan(
-    tx: &mut Write,
-    scan: &SqliteRow,
-    number: i64,
-    request: &CrawlRequest,
-    now: Time,
-) -> Result<CrawlAnswer, StoreError> {
-    let id: i64 = scan.try_get("id")?;
-    let running = scan.try_get::<Option<String>, _>("lease_owner")?.is_some();
-    let call_uuid = match scan.try_get::<Option<String>, _>("call_uuid")? {
-        Some(uuid) => parse_uuid(&uuid)?,
-        None => Uuid::new_v4(),
-    };
-    sqlx::query("UPDATE numbers SET completed = FALSE, calls_without_news = 0 WHERE id = $1")
-        .bind(number)
-        .execute(&mut **tx)
-        .await?;
-    if !running {
-        sqlx::query(
-            "UPDATE scans SET status = $1, call_uuid = $2, next_call_at = $3, updated_at = $3,
-                              reason = NULL, caller_id = COALESCE($4, caller_id),
-                              asked_by = COALESCE($5, asked_by)
-             WHERE id = $6",
-        )
-        .bind(ScanStatus::Pending.code())
-        .bind(call_uuid.to_string())
-        .bind(now.0)
-        .bind(&request.caller_id)
-        .bind(request.asked_by.map(|u| u.0))
-        .bind(id)
-        .execute(&mut **tx)
-        .await?;
-    }
-    Ok(CrawlAnswer::Queued { scan: ScanId(id), call_uuid })
 }
 
 /// Fills a job from a leased row and the number that belongs to it.
@@ -634,67 +444,7 @@ async fn end_call(
     Ok(after)
 }
 
-/// Which leases are taken back.
-enum Leases<'a> {
-    /// All of this owner.
-    Of(&'a str),
-    /// All that were not renewed in time.
-    EndedBy(Time),
-}
-
-/// Takes leases back. Their calls are over, without an outcome: news is what the tree got since the
-/// call began, so that a call which ends the service each time is given up like any other.
-async fn release(tx: &mut Write, leases: Leases<'_>, now: Time) -> Result<Recovered, StoreError> {
-    let (owner, until) = match leases {
-        Leases::Of(owner) => (Some(owner), None),
-        Leases::EndedBy(time) => (None, Some(time.0)),
-    };
-    let rows = sqlx::query(
-        "SELECT s.id, s.call_uuid, c.id AS call_id,
-                EXISTS (SELECT 1 FROM menus m
-                        WHERE m.scan_id = s.id AND m.updated_at >= c.started_at) AS news
-         FROM scans s LEFT JOIN calls c ON c.uuid = s.call_uuid
-         WHERE s.lease_owner = $1 OR s.lease_until <= $2",
-    )
-    .bind(owner)
-    .bind(until)
-    .fetch_all(&mut **tx)
-    .await?;
-    let mut recovered = Recovered::default();
-    for row in rows {
-        let scan = ScanId(row.try_get("id")?);
-        recovered.scans += 1;
-        if row.try_get::<Option<i64>, _>("call_id")?.is_some() {
-            let outcome = CallOutcome {
-                news: row.try_get("news")?,
-                reason: ABORTED.to_owned(),
-                ..CallOutcome::default()
-            };
-            let uuid = parse_uuid(row.try_get("call_uuid")?)?;
-            super::calls::abort(tx, uuid, ABORTED, now).await?;
-            recovered.calls += 1;
-            end_call(tx, scan, &outcome, Some(now), now).await?;
-        } else {
-            // The call had not begun: it is still due, under the id that was given out, unless a
-            // newer scan took the number over.
-            sqlx::query(
-                "UPDATE scans SET lease_owner = NULL, lease_until = NULL, status = $1,
-                     next_call_at = CASE WHEN EXISTS (
-                         SELECT 1 FROM scans o WHERE o.number_id = scans.number_id
-                                                 AND o.id > scans.id)
-                         THEN NULL ELSE next_call_at END
-                 WHERE id = $2",
-            )
-            .bind(ScanStatus::Pending.code())
-            .bind(scan.0)
-            .execute(&mut **tx)
-            .await?;
-        }
-    }
-    Ok(recovered)
-}
-
 /// A call's id from its column.
-pub(super) fn parse_uuid(text: &str) -> Result<Uuid, StoreError> {
+pub(in crate::store) fn parse_uuid(text: &str) -> Result<Uuid, StoreError> {
     Uuid::parse_str(text).map_err(|_| StoreError::Senseless(format!("call id {text:?}")))
 }
