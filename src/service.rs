@@ -2,7 +2,7 @@
 //! and ended in the other.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpListener as StdTcpListener},
     sync::Arc,
     time::Duration,
 };
@@ -18,9 +18,14 @@ use phoneai_sip::{
     guard::GuardConfig,
     registrar::Binding,
     registration::{RegistrationConfig, RegistrationState},
-    transport::udp::{self, BindError},
+    transport::{
+        stream::Streams,
+        tls::{self, Identity, TlsError},
+        udp::{self, BindError},
+    },
 };
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use rustls::RootCertStore;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tracing::{info, warn};
 
@@ -38,7 +43,7 @@ use crate::{
         Carrier, Desk as CarrierDesk, DeskSettings, DeskTasks, Flowroute, FlowrouteSettings,
         Gate as WebhookGate,
     },
-    config::{CarrierName, Config, FLOWROUTE, Secret, Trunk},
+    config::{self, CarrierName, Config, FLOWROUTE, Secret, Trunk},
     crawl::{
         navigator::Limits,
         retry::Backoff,
@@ -90,6 +95,21 @@ pub enum StartError {
     /// The socket for SIP cannot be used.
     #[error("sip.listen: {0}")]
     SipSocket(std::io::Error),
+    /// A socket for connections of SIP.
+    #[error(
+        "{setting}: cannot listen on {address}: {error}; stop the other program there, or set another port"
+    )]
+    Connections {
+        /// Which setting.
+        setting: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Certificates or keys.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The threads for media.
     #[error(transparent)]
     Media(#[from] MediaError),
@@ -357,12 +377,18 @@ async fn signalling(
     let shared = if trunk_socket.is_none() { trusted(config) } else { Vec::new() };
     let (key, store) = (random.random(), store.clone());
     let (keeper, reception) = Phones::open(&config.extensions, store, clock, key, shared).await?;
-    let mut start = |socket: std::net::UdpSocket, reception| {
+    let (tcp, tls) = (config.sip.tcp_listen, config.sip.tls_listen);
+    let tcp = tcp.map(|address| listen("sip.tcp_listen", address)).transpose()?;
+    let tls = tls.map(|address| listen("sip.tls_listen", address)).transpose()?;
+    let tls_addr = tls.as_ref().and_then(|listener| listener.local_addr().ok());
+    let of_phones = streams(&config.sip, tcp, tls)?;
+    let mut start = |socket: std::net::UdpSocket, streams, reception| {
         let address = socket.local_addr()?;
         let max_calls = config.sip.max_calls as usize;
         let endpoint_config = EndpointConfig {
             max_calls,
             max_transactions: max_calls.saturating_mul(TRANSACTIONS_PER_CALL),
+            advertised_tls: tls_addr.map(|tls| advertised(config, tls)),
             ..EndpointConfig::new(advertised(config, address))
         };
         let guard = GuardConfig {
@@ -373,15 +399,46 @@ async fn signalling(
         let endpoint = Endpoint::new(endpoint_config, random.random())
             .with_reception(reception)
             .with_guard(clock.now(), guard);
-        udp::spawn(socket, endpoint, clock)
+        udp::spawn_with(socket, streams, endpoint, clock)
     };
-    let (phones, inlets) = start(socket, reception).map_err(StartError::SipSocket)?;
+    let (phones, inlets) = start(socket, of_phones, reception).map_err(StartError::SipSocket)?;
     let Some(trunk_socket) = trunk_socket else {
         return Ok(Signalling { sip: phones.clone(), phones, keeper, inlets: vec![inlets] });
     };
     let reception = Reception::of_networks(trusted(config));
-    let (sip, of_trunk) = start(trunk_socket, reception).map_err(StartError::SipSocket)?;
+    let of_trunk = streams(&config.sip, None, None)?;
+    let (sip, of_trunk) =
+        start(trunk_socket, of_trunk, reception).map_err(StartError::SipSocket)?;
     Ok(Signalling { phones, sip, keeper, inlets: vec![inlets, of_trunk] })
+}
+
+/// Opens a socket for connections.
+fn listen(setting: &'static str, address: SocketAddr) -> Result<StdTcpListener, StartError> {
+    StdTcpListener::bind(address).map_err(|error| StartError::Connections {
+        setting,
+        address,
+        error,
+    })
+}
+
+/// Connections that are accepted there, and how those are made that we make.
+fn streams(
+    sip: &config::Sip,
+    tcp: Option<StdTcpListener>,
+    tls: Option<StdTcpListener>,
+) -> Result<Streams, TlsError> {
+    let identity = sip.tls_certificate.clone().zip(sip.tls_key.clone());
+    let identity = identity.map(|(certificates, key)| Identity { certificates, key });
+    let tls = match (tls, &identity) {
+        (Some(listener), Some(identity)) => {
+            let clients = sip.tls_client_authorities.as_deref();
+            vec![(listener, tls::server(identity, clients)?)]
+        }
+        (Some(_) | None, _) => Vec::new(),
+    };
+    let public = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let client = tls::client(sip.tls_authorities.as_deref(), public, identity.as_ref())?;
+    Ok(Streams { tcp: tcp.into_iter().collect(), tls, tls_client: Some(client) })
 }
 
 /// From where the trunk's calls come in. Its name stands for many addresses, which change: those
@@ -413,11 +470,14 @@ async fn register(
         }
     };
     let host = trunk::host_port(&trunk);
+    // An error means that the endpoint has ended, which the next step says.
+    let _ = sip.name_peer(destination, trunk.address.host.clone()).await;
     let config = RegistrationConfig {
         registrar_uri: format!("sip:{host}"),
         address_of_record: format!("sip:{}@{host}", trunk.username),
         contact_user: trunk.username.clone(),
         destination,
+        transport: trunk::kind(&trunk),
         credentials: trunk::credentials(&trunk),
         expires: Duration::from_secs(trunk.expires_s.into()),
     };

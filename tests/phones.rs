@@ -94,6 +94,7 @@ async fn register(
         address_of_record: format!("sip:1001@{service}"),
         contact_user: "1001".to_owned(),
         destination: service,
+        transport: Default::default(),
         credentials: credentials(password),
         expires: Duration::from_secs(600),
     };
@@ -126,6 +127,7 @@ fn call_to(service: SocketAddr, number: &str, offer: String) -> OutgoingCall {
         from_host: service.to_string(),
         asserted_identity: None,
         destination: service,
+        transport: Default::default(),
         routes: Vec::new(),
         credentials: credentials("secret"),
         offer: offer.into_bytes().into(),

@@ -101,6 +101,7 @@ impl Phone {
             from_host: self.carrier.to_string(),
             asserted_identity: None,
             destination: self.carrier,
+            transport: Default::default(),
             routes: Vec::new(),
             credentials: password.map(credentials),
             offer: offer.into_bytes().into(),
@@ -401,6 +402,7 @@ async fn a_user_registers_with_the_right_password_only() {
                 address_of_record: format!("sip:{USER}@{}", carrier.sip_addr()),
                 contact_user: USER.to_owned(),
                 destination: carrier.sip_addr(),
+                transport: Default::default(),
                 credentials: Some(credentials(password)),
                 expires: Duration::from_secs(600),
             };

@@ -134,7 +134,10 @@ impl Dialog {
             cseq,
             routes,
         };
-        (head, self.flow_to(&next_hop))
+        // RFC 5923, RFC 5626: the connection is there, and often the only way through a NAT.
+        let connected = self.fallback.transport.is_reliable() && self.route_set.is_empty();
+        let flow = if connected { self.fallback } else { self.flow_to(&next_hop) };
+        (head, flow)
     }
 
     /// Where a request to `uri` is sent. Names are not looked up here: they are reached along the

@@ -227,6 +227,19 @@ impl Registrar {
         found
     }
 
+    /// Removes the bindings over a connection that has ended (RFC 5626 §5.3).
+    pub fn remove_flow(&mut self, flow: Flow) {
+        let changed = &mut self.changed;
+        self.records.retain(|key, record| {
+            let before = record.bindings.len();
+            record.bindings.retain(|binding| binding.source != flow);
+            if record.bindings.len() < before {
+                changed.insert(key.clone());
+            }
+            !record.bindings.is_empty()
+        });
+    }
+
     /// Where phones are that are registered.
     pub fn sources(&self) -> impl Iterator<Item = Flow> {
         self.records.values().flat_map(|record| &record.bindings).map(|binding| binding.source)

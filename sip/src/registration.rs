@@ -18,7 +18,7 @@ use crate::{
     },
     message::{Contact, HeaderName, Method, Uri},
     transaction::{TimerTable, TransactionId},
-    transport::Flow,
+    transport::{Flow, TransportKind},
 };
 
 /// The longest expiry that we ask for because of a 423, so that no registrar can park us.
@@ -51,6 +51,8 @@ pub struct RegistrationConfig {
     pub contact_user: String,
     /// Where REGISTER goes.
     pub destination: SocketAddr,
+    /// Over what.
+    pub transport: TransportKind,
     /// For the challenge.
     pub credentials: Option<Credentials>,
     /// The expiry that we ask for; the registrar may grant less.
@@ -204,11 +206,11 @@ impl Registration {
         self.head.cseq = self.head.cseq.saturating_add(1);
         let uri = self.head.uri.clone();
         let mut headers = vec![
-            Header::new("Contact", core.contact(&self.config.contact_user)),
+            Header::new("Contact", core.contact(&self.config.contact_user, self.config.transport)),
             Header::new("Expires", seconds),
         ];
         headers.extend(self.login.headers(&mut core.rng, Method::Register, &uri, b""));
-        let flow = Flow::udp(self.config.destination);
+        let flow = Flow { peer: self.config.destination, transport: self.config.transport };
         let user = User::Register(self.id);
         match core.send(now, &self.head, flow, &headers, None, user) {
             Ok(transaction) => self.under_way = Some(transaction),
@@ -321,7 +323,7 @@ impl Registration {
 /// What the registrar granted to our Contact (§10.2.4): its own parameter, else the header.
 fn granted(core: &Core, user: &str, response: &Inbound) -> Option<Duration> {
     let message = response.message();
-    let ours = core.contact(user);
+    let ours = core.contact(user, response.flow.transport);
     let ours = ours.trim_matches(['<', '>']);
     let addresses: Vec<_> =
         message.contacts().flatten().filter_map(|contact: Contact<'_>| contact.addr()).collect();

@@ -48,6 +48,7 @@ fn registration(user: &str, password: &str) -> RegistrationConfig {
         address_of_record: format!("sip:{user}@{}", address(2)),
         contact_user: user.to_owned(),
         destination: address(2),
+        transport: Default::default(),
         credentials: Some(credentials(user, password)),
         expires: Duration::from_secs(600),
     }

@@ -49,6 +49,7 @@ fn call_to(peer: SocketAddr) -> OutgoingCall {
         from_host: "trunk.example.net".to_owned(),
         asserted_identity: Some("sip:+12025550100@trunk.example.net".to_owned()),
         destination: peer,
+        transport: Default::default(),
         routes: Vec::new(),
         credentials: None,
         offer: SDP.into(),
@@ -188,6 +189,7 @@ async fn a_registrar_challenges_and_decides_on_the_interval() {
         address_of_record: "sip:account@trunk.example.net".to_owned(),
         contact_user: "account".to_owned(),
         destination: sipp.address,
+        transport: Default::default(),
         credentials: credentials("secret"),
         expires: Duration::from_secs(120),
     };

@@ -66,6 +66,7 @@ fn registration() -> RegistrationConfig {
         address_of_record: "sip:account@example.net".to_owned(),
         contact_user: "account".to_owned(),
         destination: address(9),
+        transport: Default::default(),
         credentials: None,
         expires: Duration::from_secs(600),
     }

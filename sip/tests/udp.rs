@@ -38,6 +38,7 @@ fn call_to(peer: SocketAddr) -> OutgoingCall {
         from_host: "example.net".to_owned(),
         asserted_identity: None,
         destination: peer,
+        transport: Default::default(),
         routes: Vec::new(),
         credentials: None,
         offer: SDP.into(),
@@ -97,6 +98,7 @@ async fn a_registration_is_answered_by_the_user_of_the_other_endpoint() {
         address_of_record: "sip:account@example.net".to_owned(),
         contact_user: "account".to_owned(),
         destination: theirs.local_addr(),
+        transport: Default::default(),
         credentials: None,
         expires: Duration::from_secs(600),
     };

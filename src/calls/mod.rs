@@ -237,7 +237,11 @@ impl Shared {
     /// The way to a number or a phone now. Names are looked up anew for each call: carriers move.
     async fn route(&self, number: &Dialled) -> Result<Route, CallFailure> {
         let Some(extension) = number.extension() else {
-            return resolve(&self.settings.trunk, self.sip.local_addr()).await.map(Route::Trunk);
+            let trunk = &self.settings.trunk;
+            let address = resolve(trunk, self.sip.local_addr()).await?;
+            // Its certificate is for the name that is configured, not for where that leads today.
+            self.sip.name_peer(address, trunk.address.host.clone()).await?;
+            return Ok(Route::Trunk(address));
         };
         let user = extension.to_owned();
         let phones = self.phones.with_reception(move |now, reception| {

@@ -24,6 +24,7 @@ pub fn invite(
         from_host: us.to_string(),
         asserted_identity: None,
         destination: binding.source.peer,
+        transport: binding.source.transport,
         routes: binding.path.clone(),
         credentials: None,
         offer: Arc::from(offer.into_bytes()),

@@ -6,10 +6,11 @@ use phoneai_sip::{
     auth::{Credentials, Password},
     registration::RegistrationState,
     session::OutgoingCall,
+    transport::TransportKind,
 };
 use tokio::sync::watch;
 
-use crate::config::Trunk;
+use crate::config::{Transport, Trunk};
 
 /// Most digits of a number in international form (ITU-T E.164 §6), without the plus.
 const MAX_DIGITS: usize = 15;
@@ -130,6 +131,7 @@ pub fn invite(
         asserted_identity: caller
             .map(|caller| format!("sip:{caller}@{}", bracketed(&trunk.address.host))),
         destination,
+        transport: kind(trunk),
         routes: Vec::new(),
         credentials: credentials(trunk),
         offer: Arc::from(offer.into_bytes()),
@@ -145,6 +147,15 @@ pub fn credentials(trunk: &Trunk) -> Option<Credentials> {
         password: Password::new(password.expose().clone()),
         realm: (!trunk.realm.is_empty()).then(|| trunk.realm.clone()),
     })
+}
+
+/// How messages travel to the trunk.
+pub fn kind(trunk: &Trunk) -> TransportKind {
+    match trunk.transport {
+        Transport::Udp => TransportKind::Udp,
+        Transport::Tcp => TransportKind::Tcp,
+        Transport::Tls => TransportKind::Tls,
+    }
 }
 
 /// The trunk as the host part of a URI.
@@ -175,6 +186,7 @@ mod tests {
             tech_prefix: String::new(),
             caller_id: String::new(),
             sources: Default::default(),
+            transport: Transport::Udp,
         }
     }
 

@@ -32,7 +32,7 @@ pub use self::{
     policy::Policy,
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
-    sections::{Api, Log, LogFormat, Media, Recording, Simulator, Sip, Store, Trunk},
+    sections::{Api, Log, LogFormat, Media, Recording, Simulator, Sip, Store, Transport, Trunk},
     setting::{HostPort, NotAHost},
     speech::{Deepgram, Engine, Recogniser, ServiceUrl, Speech, Watson},
 };

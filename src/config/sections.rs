@@ -66,6 +66,18 @@ pub struct Sip {
     pub advertise: Option<IpAddr>,
     /// A place of its own for the carrier; `None` if it shares `listen` with the phones.
     pub trunk_listen: Option<SocketAddr>,
+    /// Where TCP is accepted; `None`: nowhere.
+    pub tcp_listen: Option<SocketAddr>,
+    /// Where TLS is accepted; `None`: nowhere.
+    pub tls_listen: Option<SocketAddr>,
+    /// The certificate that we show, with its chain, a PEM file.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its key, a PEM file.
+    pub tls_key: Option<PathBuf>,
+    /// Authorities whose certificates we believe, a PEM file; `None` for the public ones.
+    pub tls_authorities: Option<PathBuf>,
+    /// Authorities of whom each client must show a certificate; `None`: it need not show any.
+    pub tls_client_authorities: Option<PathBuf>,
     /// Calls at a time.
     pub max_calls: u32,
     /// Datagrams a second of an address that has proven nothing.
@@ -80,6 +92,12 @@ impl Default for Sip {
             listen: SocketAddr::from(([0, 0, 0, 0], 5060)),
             advertise: None,
             trunk_listen: None,
+            tcp_listen: None,
+            tls_listen: None,
+            tls_certificate: None,
+            tls_key: None,
+            tls_authorities: None,
+            tls_client_authorities: None,
             max_calls: 10_000,
             stranger_rate: 50,
             ban_seconds: 300,
@@ -94,15 +112,43 @@ impl Sip {
             listen: s.read("listen", default.listen),
             advertise: s.read("advertise", default.advertise),
             trunk_listen: s.read("trunk_listen", default.trunk_listen),
+            tcp_listen: s.read("tcp_listen", default.tcp_listen),
+            tls_listen: s.read("tls_listen", default.tls_listen),
+            tls_certificate: s.read("tls_certificate", default.tls_certificate),
+            tls_key: s.read("tls_key", default.tls_key),
+            tls_authorities: s.read("tls_authorities", default.tls_authorities),
+            tls_client_authorities: s
+                .read("tls_client_authorities", default.tls_client_authorities),
             max_calls: s.read_in("max_calls", default.max_calls, 1..=100_000),
             stranger_rate: s.read_in("stranger_rate", default.stranger_rate, 1..=100_000),
             ban_seconds: s.read_in("ban_seconds", default.ban_seconds, 1..=86_400),
         };
-        if sip.trunk_listen.is_some_and(|trunk| trunk.is_ipv4() != sip.listen.is_ipv4()) {
+        let others = [
+            ("trunk_listen", sip.trunk_listen),
+            ("tcp_listen", sip.tcp_listen),
+            ("tls_listen", sip.tls_listen),
+        ];
+        for (key, address) in others {
+            if address.is_some_and(|address| address.is_ipv4() != sip.listen.is_ipv4()) {
+                s.wrong(
+                    key,
+                    "and sip.listen are of different IP versions",
+                    "use IPv4 for both or IPv6 for both",
+                );
+            }
+        }
+        if sip.tls_listen.is_some() && sip.tls_certificate.is_none() {
             s.wrong(
-                "trunk_listen",
-                "and sip.listen are of different IP versions",
-                "use IPv4 for both or IPv6 for both",
+                "tls_listen",
+                "is set, but sip.tls_certificate is empty",
+                "write the file of the certificate that phones are to see",
+            );
+        }
+        if sip.tls_certificate.is_some() != sip.tls_key.is_some() {
+            s.wrong(
+                "tls_key",
+                "and sip.tls_certificate belong together, but one of them is empty",
+                "write both files, or neither",
             );
         }
         if let Some(ip) = sip.advertise {
@@ -123,6 +169,19 @@ impl Sip {
         sip
     }
 }
+
+/// How SIP travels to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In datagrams.
+    Udp,
+    /// Over a connection.
+    Tcp,
+    /// Over an encrypted connection to a peer whose certificate is checked.
+    Tls,
+}
+
+words!(Transport { "udp" => Udp, "tcp" => Tcp, "tls" => Tls });
 
 /// `[trunk]`: the carrier through which numbers are called.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +204,8 @@ pub struct Trunk {
     pub caller_id: String,
     /// From where its calls come in, besides `address`.
     pub sources: IpRanges,
+    /// How we send to it.
+    pub transport: Transport,
 }
 
 impl Trunk {
@@ -162,6 +223,7 @@ impl Trunk {
             tech_prefix: String::new(),
             caller_id: String::new(),
             sources: IpRanges::default(),
+            transport: Transport::Udp,
         }
     }
 
@@ -175,6 +237,7 @@ impl Trunk {
         let tech_prefix: String = s.read("tech_prefix", String::new());
         let caller_id: String = s.read("caller_id", String::new());
         let sources = s.read("sources", IpRanges::default());
+        let transport = s.read("transport", Transport::Udp);
 
         if register && username.is_empty() {
             s.wrong(
@@ -247,6 +310,7 @@ impl Trunk {
             tech_prefix,
             caller_id,
             sources,
+            transport,
         })
     }
 }

@@ -12,9 +12,10 @@ mod sipp;
 mod support;
 mod wav;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use baresip::Baresip;
+use phoneai::config::Config;
 use serde_json::Value;
 use service::{Deaf, Service, make_extension};
 use sipp::Sipp;
@@ -226,4 +227,51 @@ async fn baresip_registers_calls_a_number_of_ours_and_is_called_as_an_extension(
     phone.wait_for("Call established").await;
     phone.end().await;
     service.end().await;
+}
+
+/// A phone that registers over a connection, calls, and is called back over the same connection.
+async fn baresip_over(transport: &str, change: impl FnOnce(&mut Config, SocketAddr)) {
+    let data = tempfile::tempdir().expect("a directory");
+    let (sound, _) = wav::prompt(data.path(), "harbor_electric/main.wav", 500, 100_000);
+    make_extension(data.path(), "1001", "secret").await;
+    let elsewhere = "192.0.2.1:5060".parse().expect("an address");
+    let place = program::free_address();
+    let change = |config: &mut Config| change(config, place);
+    let service = Service::start(data.path(), elsewhere, Arc::new(Deaf::default()), change).await;
+    let mut phone = Baresip::start_registered(&sound, place, transport, &[]);
+    service.wait_for_phones("1001", 1).await;
+    service.call_to("sip:1001@localhost").await;
+    phone.wait_for("Call established").await;
+    phone.end().await;
+    let dial = format!("/dial sip:9196@{place};transport={transport}");
+    let mut phone = Baresip::start_registered(&sound, place, transport, &[dial]);
+    phone.wait_for("Call established").await;
+    phone.end().await;
+    service.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_registers_calls_and_is_called_over_tcp() {
+    if !have_baresip() {
+        return;
+    }
+    baresip_over("tcp", |config, place| config.sip.tcp_listen = Some(place)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baresip_registers_calls_and_is_called_over_tls() {
+    if !have_baresip() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("keys");
+    let (certificate, key) = (directory.path().join("a.pem"), directory.path().join("a.key"));
+    std::fs::write(&certificate, certified.cert.pem()).expect("a file");
+    std::fs::write(&key, certified.signing_key.serialize_pem()).expect("a file");
+    baresip_over("tls", |config, place| {
+        config.sip.tls_listen = Some(place);
+        config.sip.tls_certificate = Some(certificate);
+        config.sip.tls_key = Some(key);
+    })
+    .await;
 }

@@ -154,6 +154,7 @@ pub fn config(data: &Path, trunk: SocketAddr) -> Config {
         tech_prefix: String::new(),
         caller_id: "+12025550199".into(),
         sources: Default::default(),
+        transport: config::Transport::Udp,
     });
     config
 }

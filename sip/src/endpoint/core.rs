@@ -1,6 +1,6 @@
 //! What calls, registrations and the endpoint share: transactions, the queues, randomness.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Instant};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
@@ -15,7 +15,7 @@ use crate::{
     registration::RegistrationId,
     session::{CallError, CallId},
     transaction::{ClientRequest, TransactionId, Transactions},
-    transport::{Flow, Transmit},
+    transport::{Flow, Transmit, TransportKind},
 };
 
 /// Who uses a transaction.
@@ -122,20 +122,42 @@ impl Core {
         self.rng.random_range(1..10_000)
     }
 
-    /// A Contact value that reaches this endpoint.
-    pub(crate) fn contact(&self, user: &str) -> String {
-        format!("<sip:{user}@{}>", self.config.advertised)
+    /// A Contact value that reaches this endpoint over a transport.
+    pub(crate) fn contact(&self, user: &str, transport: TransportKind) -> String {
+        format!("<sip:{user}@{}>", self.address(transport))
     }
 
-    /// Our Contact in answer to `request`: under the user that was asked for.
+    /// Our Contact in answer to `request`: under the user that was asked for, over what it came.
     pub(crate) fn contact_for(&self, request: &Inbound) -> String {
         let user = crate::message::Uri::parse(request.request_uri().as_bytes())
             .ok()
             .and_then(|uri| uri.user().map(str::to_owned));
+        let transport = request.flow.transport;
         match user {
-            Some(user) => self.contact(&user),
-            None => format!("<sip:{}>", self.config.advertised),
+            Some(user) => self.contact(&user, transport),
+            None => format!("<sip:{}>", self.address(transport)),
         }
+    }
+
+    /// The host part and parameters of our URI over a transport. There, `tls` is what peers write
+    /// and understand, though RFC 3261 §26.2.2 wanted it gone.
+    fn address(&self, transport: TransportKind) -> String {
+        let address = self.sent_by(transport);
+        match transport {
+            TransportKind::Udp => address.to_string(),
+            TransportKind::Tcp | TransportKind::Tls | TransportKind::Ws | TransportKind::Wss => {
+                format!("{address};transport={}", transport.via_name().to_ascii_lowercase())
+            }
+        }
+    }
+
+    /// Where peers reach us over a transport.
+    fn sent_by(&self, transport: TransportKind) -> SocketAddr {
+        let own = match transport {
+            TransportKind::Tls | TransportKind::Wss => self.config.advertised_tls,
+            TransportKind::Udp | TransportKind::Tcp | TransportKind::Ws => None,
+        };
+        own.unwrap_or(self.config.advertised)
     }
 
     /// Begins a client's transaction.
@@ -183,7 +205,8 @@ impl Core {
         headers: &[Header],
         body: Option<&Body>,
     ) -> Arc<[u8]> {
-        let via = OurVia { transport: flow.transport, sent_by: &self.config.advertised, branch };
+        let sent_by = &self.sent_by(flow.transport);
+        let via = OurVia { transport: flow.transport, sent_by, branch };
         let mut all = headers.to_vec();
         all.push(Header::new("User-Agent", self.config.user_agent.clone()));
         compose::request(head, &via, &all, body)

@@ -58,6 +58,8 @@ pub struct EndpointConfig {
     /// Where peers reach us: stands in Via and Contact. An address of this machine or of the NAT
     /// in front of it, never `0.0.0.0`.
     pub advertised: SocketAddr,
+    /// The same for TLS; `None` if nobody can connect to us with it.
+    pub advertised_tls: Option<SocketAddr>,
     /// For User-Agent and Server.
     pub user_agent: String,
     /// T1, T2 and T4.
@@ -75,6 +77,7 @@ impl EndpointConfig {
     pub fn new(advertised: SocketAddr) -> Self {
         Self {
             advertised,
+            advertised_tls: None,
             user_agent: concat!("phoneai/", env!("CARGO_PKG_VERSION")).to_owned(),
             timers: TimerValues::default(),
             max_calls: 1000,

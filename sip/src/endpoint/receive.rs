@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Endpoint, Event, RequestId,
+    Endpoint, Event, Reception, RequestId,
     compose::{ALLOW, SDP},
     core::{Reply, User, ack_of_refusal},
     inbound::Inbound,
@@ -60,7 +60,11 @@ impl LogGate {
 impl Endpoint {
     /// Takes one datagram that came from `source`.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
-        let flow = Flow::udp(source);
+        self.handle_message(now, Flow::udp(source), datagram);
+    }
+
+    /// Takes one message that came over `flow`.
+    pub fn handle_message(&mut self, now: Instant, flow: Flow, datagram: &[u8]) {
         if !self.is_welcome(now, flow) {
             return;
         }
@@ -133,11 +137,24 @@ impl Endpoint {
         if let Some(guard) = &mut self.guard {
             let ip = flow.peer.ip();
             let trusted = self.reception.as_ref().is_some_and(|reception| reception.trusts(ip));
-            if !trusted && !guard.may_answer(now, ip, received, answer.payload.len()) {
+            // Who has made a connection gets what we send: nobody can do that in another's name.
+            let proven = trusted || flow.transport.is_reliable();
+            if !proven && !guard.may_answer(now, ip, received, answer.payload.len()) {
                 return;
             }
         }
         self.core.transmit(answer);
+    }
+
+    /// A connection has ended, or could not be made: what waits for an answer there has waited in
+    /// vain, and phones that are reached by it cannot be reached any more (RFC 5626 §5.3).
+    pub fn handle_closed(&mut self, now: Instant, flow: Flow) {
+        for (transaction, user) in self.core.transactions.fail_flow(flow) {
+            self.on_request_timeout(now, transaction, user);
+        }
+        if let Some(registrar) = self.reception.as_mut().and_then(Reception::registrar_mut) {
+            registrar.remove_flow(flow);
+        }
     }
 
     fn on_malformed(&mut self, now: Instant, flow: Flow, datagram: &[u8], error: ParseError) {

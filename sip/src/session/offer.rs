@@ -196,7 +196,7 @@ impl Session {
         let Stage::Up(up) = &mut self.stage else { return Err(CallError::WrongState) };
         let Some(ours) = &mut up.ours else { return Err(CallError::WrongState) };
         let (head, flow) = up.dialog.next_request(Method::Invite);
-        let contact = core.contact(&self.key.1);
+        let contact = core.contact(&self.key.1, flow.transport);
         let mut headers = vec![Header::new("Contact", contact), Header::new("Allow", ALLOW)];
         headers.extend(self.login.headers(&mut core.rng, Method::Invite, &head.uri, &ours.sdp));
         let body = sdp_body(Some(ours.sdp.clone()));

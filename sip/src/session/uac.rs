@@ -16,7 +16,7 @@ use crate::{
     },
     message::Method,
     transaction::TransactionId,
-    transport::Flow,
+    transport::{Flow, TransportKind},
 };
 
 /// A call to make.
@@ -34,6 +34,8 @@ pub struct OutgoingCall {
     pub asserted_identity: Option<String>,
     /// Where the INVITE goes: the trunk or outbound proxy.
     pub destination: SocketAddr,
+    /// Over what.
+    pub transport: TransportKind,
     /// Values of Route to begin with, nearest proxy first.
     pub routes: Vec<String>,
     /// For a challenge; without them a challenge ends the call.
@@ -81,7 +83,7 @@ impl Session {
         call: OutgoingCall,
     ) -> Result<Self, CallError> {
         let from_tag = core.token();
-        let flow = Flow::udp(call.destination);
+        let flow = Flow { peer: call.destination, transport: call.transport };
         let display = match &call.from_display {
             Some(name) => format!("\"{}\" ", name.replace('\\', "\\\\").replace('"', "\\\"")),
             None => String::new(),
@@ -334,7 +336,7 @@ fn send_invite(
     login: &mut Login,
 ) -> Result<TransactionId, CallError> {
     let mut headers = vec![
-        Header::new("Contact", core.contact(&call.from_user)),
+        Header::new("Contact", core.contact(&call.from_user, flow.transport)),
         Header::new("Allow", ALLOW),
         Header::new("Accept", SDP),
     ];

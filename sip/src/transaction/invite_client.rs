@@ -146,6 +146,22 @@ impl InviteClient {
         }
     }
 
+    fn awaits_final(&self) -> bool {
+        match self.state {
+            State::Calling { .. } | State::Proceeding => true,
+            State::Accepted | State::Completed { .. } | State::Terminated => false,
+        }
+    }
+
+    /// The flow has failed; true if that ends it without a final response.
+    pub(super) fn fail(&mut self, flow: Flow) -> bool {
+        let waits = self.flow == flow && self.awaits_final();
+        if waits {
+            self.terminate();
+        }
+        waits
+    }
+
     pub(super) fn terminate(&mut self) {
         self.timers.stop_all();
         self.state = State::Terminated;

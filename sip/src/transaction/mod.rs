@@ -292,6 +292,27 @@ impl<U: Copy> Transactions<U> {
         self.settle(id);
     }
 
+    /// Ends the requests that were sent over a flow which has failed (§18.4); gives their users.
+    pub(crate) fn fail_flow(&mut self, flow: Flow) -> Vec<(TransactionId, U)> {
+        let mut failed: Vec<(TransactionId, U)> = Vec::new();
+        for (id, entry) in &mut self.table {
+            let waits = match &mut entry.machine {
+                Machine::InviteClient(m) => m.fail(flow),
+                Machine::NonInviteClient(m) => m.fail(flow),
+                Machine::InviteServer(_) | Machine::NonInviteServer(_) => false,
+            };
+            if waits {
+                failed.push((*id, entry.user));
+            }
+        }
+        // In the order of their making, so that a seed gives the same run each time.
+        failed.sort_unstable_by_key(|(id, _)| *id);
+        for (id, _) in &failed {
+            self.settle(*id);
+        }
+        failed
+    }
+
     /// The bytes of an INVITE that we sent, for its CANCEL.
     pub(crate) fn invite_bytes(&self, id: TransactionId) -> Option<Arc<[u8]>> {
         match &self.table.get(&id)?.machine {

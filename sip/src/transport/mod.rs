@@ -3,6 +3,9 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
+pub mod framing;
+pub mod stream;
+pub mod tls;
 pub mod udp;
 
 /// How messages travel; the kind decides which timers run and what stands in Via.

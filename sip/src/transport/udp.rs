@@ -1,4 +1,4 @@
-//! One UDP socket and the endpoint behind it, owned by one task.
+//! One UDP socket, the connections beside it, and the endpoint behind them, owned by one task.
 //!
 //! Nothing is locked: a [`Handle`] sends commands to the task, the task sends events to each
 //! [`Call`]. A call that is dropped is hung up.
@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use self::driver::{Action, Command, Driver, Dropped, ReceptionWork};
+use super::stream::{Connections, Streams};
 use crate::{
     endpoint::{Body, CallEvent, Endpoint, Header, Inbound, Reception, RequestId},
     registration::{RegistrationConfig, RegistrationId, RegistrationState},
@@ -113,6 +114,22 @@ pub fn spawn(
     endpoint: Endpoint,
     clock: Clock,
 ) -> io::Result<(Handle, Inlets)> {
+    spawn_with(socket, Streams::default(), endpoint, clock)
+}
+
+/// As [`spawn`], with TCP and TLS as `streams` says.
+///
+/// # Errors
+/// As [`spawn`].
+///
+/// # Panics
+/// As [`spawn`].
+pub fn spawn_with(
+    socket: StdUdpSocket,
+    streams: Streams,
+    endpoint: Endpoint,
+    clock: Clock,
+) -> io::Result<(Handle, Inlets)> {
     socket.set_nonblocking(true)?;
     let local_addr = socket.local_addr()?;
     let socket = UdpSocket::from_std(socket)?;
@@ -123,6 +140,7 @@ pub fn spawn(
     let handle = Handle { commands, dropped, local_addr };
     let driver = Driver {
         socket,
+        connections: Connections::start(streams)?,
         endpoint,
         clock,
         commands: commands_out,
@@ -187,6 +205,16 @@ impl Handle {
     pub async fn shutdown(&self, limit: Duration) {
         // An error means that the task has ended, which is what was wanted.
         let _ = self.ask(|reply| Command::Shutdown { limit, reply }).await;
+    }
+
+    /// Says under which name the peer at this address has its certificate; without a name it must be
+    /// for the address.
+    ///
+    /// # Errors
+    /// If the endpoint was shut down.
+    pub async fn name_peer(&self, peer: SocketAddr, name: String) -> Result<(), DriverError> {
+        let command = Command::NamePeer { peer, name };
+        self.commands.send(command).await.map_err(|_| DriverError::Closed)
     }
 
     /// What the endpoint counted, and how much it holds.

@@ -329,6 +329,7 @@ pub fn outgoing(to: u8) -> OutgoingCall {
         from_host: "example.net".to_owned(),
         asserted_identity: None,
         destination: address(to),
+        transport: Default::default(),
         routes: Vec::new(),
         credentials: None,
         offer: OFFER.into(),

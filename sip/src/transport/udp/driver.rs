@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,13 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
-use super::{Call, IncomingCall, IncomingRequest, Load, RegistrationHandle, WeakHandle};
+use super::{
+    super::{
+        Flow,
+        stream::{Connections, StreamEvent},
+    },
+    Call, IncomingCall, IncomingRequest, Load, RegistrationHandle, WeakHandle,
+};
 use crate::{
     endpoint::{
         Body, CallEvent, Ended, EndedBy, Endpoint, Event, Header, Inbound, Reception, RequestId,
@@ -61,6 +68,10 @@ pub(super) enum Command {
     Reception {
         work: ReceptionWork,
     },
+    NamePeer {
+        peer: SocketAddr,
+        name: String,
+    },
     Shutdown {
         limit: Duration,
         reply: oneshot::Sender<()>,
@@ -107,6 +118,7 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) socket: UdpSocket,
+    pub(super) connections: Connections,
     pub(super) endpoint: Endpoint,
     pub(super) clock: Clock,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -157,6 +169,7 @@ impl Driver {
                     }
                 },
                 Some(dropped) = self.dropped.recv() => self.on_dropped(dropped),
+                Some(event) = self.connections.events.recv() => self.on_stream(event),
                 () = timer => self.endpoint.handle_timeout(self.clock.now()),
             }
             self.deliver();
@@ -195,8 +208,26 @@ impl Driver {
         }
     }
 
+    fn on_stream(&mut self, event: StreamEvent) {
+        let now = self.clock.now();
+        match event {
+            StreamEvent::Accepted(accepted) => self.connections.accepted(accepted),
+            StreamEvent::Message { flow, bytes } => self.endpoint.handle_message(now, flow, &bytes),
+            StreamEvent::Closed { flow, id } => {
+                if self.connections.closed(flow, id) {
+                    self.endpoint.handle_closed(now, flow);
+                }
+            }
+        }
+    }
+
     fn send(&mut self) {
         while let Some(transmit) = self.endpoint.poll_transmit() {
+            if transmit.transport.is_reliable() {
+                let flow = Flow { peer: transmit.destination, transport: transmit.transport };
+                self.connections.send(flow, transmit.payload);
+                continue;
+            }
             // A full socket buffer loses datagrams as the network does: timers send them again.
             if let Err(error) = self.socket.try_send_to(&transmit.payload, transmit.destination) {
                 tracing::debug!(peer = %transmit.destination, %error, "Not sent.");
@@ -231,6 +262,7 @@ impl Driver {
                 });
                 let _ = reply.send(result);
             }
+            Command::NamePeer { peer, name } => self.connections.name(peer, &name),
             Command::Reception { work } => (work.0)(now, self.endpoint.reception_mut()),
             Command::Load { reply } => {
                 let _ = reply.send(Load {
