@@ -17,6 +17,7 @@
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
 mod dry;
+mod prompts;
 
 use std::{
     error::Error,
@@ -85,6 +86,12 @@ struct Args {
     /// an idle machine
     #[arg(long, value_name = "N", conflicts_with_all = ["pace", "impair"])]
     dry: Option<f64>,
+    /// Call nobody: hear each prompt alone and as a whole, and tell what is misunderstood
+    #[arg(long, conflicts_with_all = ["pace", "impair", "dry"])]
+    prompts: bool,
+    /// The model of the recogniser
+    #[arg(long, value_name = "NAME", default_value = "tiny.en")]
+    model: String,
     /// Print lines of JSON
     #[arg(long)]
     json: bool,
@@ -134,10 +141,11 @@ async fn run(args: Args) -> Result<(), Failure> {
     for directory in &args.directories {
         places.push(Menus::read(directory)?);
     }
-    let directory = model::default_directory("tiny.en").ok_or("no home directory for the model")?;
-    let files = model::fetch(&model::TINY_EN, &directory, &mut |_| {})?;
-    let whisper = Arc::new(Whisper::load(&files.directory)?);
+    let whisper = load_model(&args.model)?;
     let settings = LocalSettings::default();
+    if args.prompts {
+        return hear_prompts(&places, &args, &whisper, &settings);
+    }
     let dry = match args.dry {
         Some(load) => {
             let recogniser = Recogniser::new(whisper.clone(), &settings)?;
@@ -184,6 +192,35 @@ async fn run(args: Args) -> Result<(), Failure> {
     if !args.json {
         println!("\n{}", summary(&sum));
     }
+    Ok(())
+}
+
+fn load_model(name: &str) -> Result<Arc<Whisper>, Failure> {
+    let source = model::SOURCES.iter().find(|source| source.name == name);
+    let source = source.ok_or_else(|| format!("there is no model {name}"))?;
+    let directory = model::default_directory(name).ok_or("no home directory for the model")?;
+    let files = model::fetch(source, &directory, &mut |_| {})?;
+    Ok(Arc::new(Whisper::load(&files.directory)?))
+}
+
+/// Prints how well each prompt alone is understood.
+fn hear_prompts(
+    places: &[Menus],
+    args: &Args,
+    model: &Arc<Whisper>,
+    settings: &LocalSettings,
+) -> Result<(), Failure> {
+    let (mut sum, before) = (prompts::Heard::default(), cpu_seconds());
+    let businesses = places.iter().flat_map(Menus::businesses);
+    for business in businesses.filter(|b| wanted(b, args.only.as_deref())) {
+        let mut mistakes = Vec::new();
+        let heard = prompts::hear(business, model, settings, &mut |told| mistakes.push(told))?;
+        println!("{:<28} {}", business.name, heard.line());
+        mistakes.iter().filter(|_| args.verbose).for_each(|mistake| println!("    {mistake}"));
+        sum.add(&heard);
+    }
+    let cpu = cpu_seconds() - before;
+    println!("{:<28} {}, {:.3} CPU s a second", "all", sum.line(), cpu / sum.seconds);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod crawl;
 mod demo;
+mod engine;
 mod extension;
 mod growing;
 mod import;

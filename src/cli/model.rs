@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    ConfigFile,
+    ConfigFile, engine,
     output::{Failure, note},
-    parts,
     screen::Download,
 };
 use crate::config;
@@ -45,7 +44,7 @@ pub(super) fn run(command: &Command) -> Result<(), Failure> {
 /// Gets the model with its progress on standard error.
 pub(super) fn fetch(speech: &config::Speech) -> Result<PathBuf, Failure> {
     let mut shown = None;
-    parts::fetch_model(speech, &mut |bytes, total| {
+    engine::fetch_model(speech, &mut |bytes, total| {
         shown.get_or_insert_with(|| Download::new("Fetching the speech model")).at(bytes, total);
     })
 }

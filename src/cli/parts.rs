@@ -1,11 +1,7 @@
 //! The command line's joints with the rest of the program: each function or type stands for one
 //! part, so that commands say what they need and not how that part is built.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use phoneai_clock::Clock;
 use phoneai_media::{socket::PortRange, wav};
@@ -13,7 +9,10 @@ use phoneai_sip::auth::{Credentials, Password};
 use phoneai_whisper::Whisper;
 use resampler::{Attenuation, Latency, ResamplerFir};
 
-use super::output::Failure;
+use super::{
+    engine::{self, load_model, local_settings},
+    output::Failure,
+};
 use crate::{
     api::password,
     config::{self, Config, HostPort, Secret},
@@ -30,8 +29,7 @@ use crate::{
     },
     speech::{
         CallMs, SpeechEvent, Transcript, Word,
-        local::{self, LocalEngine, LocalSettings},
-        model::{self, ModelSource},
+        local::{self, LocalSettings},
     },
     store::{Import, Store, StoreError, Unique},
 };
@@ -42,13 +40,8 @@ pub(super) struct Service(Running);
 impl Service {
     /// Loads the model and starts everything; when it returns, both addresses can be used.
     pub(super) async fn start(config: Config, clock: Clock) -> Result<Self, Failure> {
-        let speech = config.speech.clone();
-        let engine = tokio::task::spawn_blocking(move || {
-            let engine = LocalEngine::start(load_model(&speech)?, local_settings(&speech));
-            engine.map_err(Failure::failed)
-        });
-        let engine = engine.await.map_err(Failure::failed)??;
-        let running = service::start(config, Arc::new(engine), clock);
+        let engine = engine::start(&config, clock).await?;
+        let running = service::start(config, engine, clock);
         running.await.map(Self).map_err(Failure::failed)
     }
 
@@ -187,56 +180,6 @@ pub(super) fn write_tree(tree: &Tree, format: Format) -> String {
         Format::Json => format!("{:#}", render::json(tree)),
         Format::Mermaid => render::mermaid(tree),
         Format::Dot => render::dot(tree),
-    }
-}
-
-/// Gets the model of the local recogniser into its directory, unless it is there and whole, and
-/// returns that directory. `progress` hears bytes so far and in all.
-pub(super) fn fetch_model(
-    speech: &config::Speech,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<PathBuf, Failure> {
-    let (source, directory) = model_place(speech)?;
-    let mut tell = |at: model::Progress| progress(at.bytes, at.total);
-    let files = model::fetch(source, &directory, &mut tell).map_err(Failure::failed)?;
-    Ok(files.directory)
-}
-
-/// The configured model, and where it is kept.
-fn model_place(speech: &config::Speech) -> Result<(&'static ModelSource, PathBuf), Failure> {
-    let source = model::SOURCES.into_iter().find(|source| source.name == speech.model);
-    let source = source.ok_or_else(|| {
-        Failure::Usage(format!("there is no model {}; see speech.model", speech.model))
-    })?;
-    let directory = speech.model_dir.clone().or_else(|| model::default_directory(source.name));
-    let directory = directory.ok_or_else(|| {
-        Failure::Usage("there is no home directory for the model; set speech.model_dir".to_owned())
-    })?;
-    Ok((source, directory))
-}
-
-/// The configured model, loaded.
-fn load_model(speech: &config::Speech) -> Result<Arc<Whisper>, Failure> {
-    let (_, directory) = model_place(speech)?;
-    if model::locate(&directory).is_none() {
-        return Err(Failure::Failed(format!(
-            "the speech model is not in {}; `phoneai model fetch` gets it",
-            directory.display()
-        )));
-    }
-    Whisper::load(&directory).map(Arc::new).map_err(Failure::failed)
-}
-
-fn local_settings(speech: &config::Speech) -> LocalSettings {
-    let default = LocalSettings::default();
-    LocalSettings {
-        workers: match speech.workers {
-            0 => default.workers,
-            workers => workers as usize,
-        },
-        hint: speech.hint.clone(),
-        max_queue_seconds: speech.queue_seconds,
-        ..default
     }
 }
 

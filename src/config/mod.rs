@@ -16,6 +16,7 @@ mod reader;
 mod secret;
 mod sections;
 mod setting;
+mod speech;
 
 #[cfg(test)]
 mod tests;
@@ -31,11 +32,9 @@ pub use self::{
     policy::Policy,
     reader::{Env, Mistake, Origin, Place, Severity, Shown},
     secret::Secret,
-    sections::{
-        Api, Engine, Log, LogFormat, Media, Recording, Simulator, Sip, Speech, Store, Transport,
-        Trunk,
-    },
+    sections::{Api, Log, LogFormat, Media, Recording, Simulator, Sip, Store, Transport, Trunk},
     setting::{HostPort, NotAHost},
+    speech::{Deepgram, Engine, Recogniser, ServiceUrl, Speech, Watson},
 };
 
 /// The annotated example: every setting with its default.
@@ -67,6 +66,12 @@ pub struct Config {
     pub media: Media,
     /// Speech recognition.
     pub speech: Speech,
+    /// IBM Watson.
+    pub watson: Watson,
+    /// Deepgram.
+    pub deepgram: Deepgram,
+    /// Anybody's own recogniser.
+    pub recogniser: Recogniser,
     /// How numbers are called and menus explored.
     pub crawl: Crawl,
     /// Who may be called, when, and how often.
@@ -138,6 +143,9 @@ impl Config {
             webhooks: Webhooks::read(&mut reader.section("webhooks")),
             media: Media::read(&mut reader.section("media")),
             speech: Speech::read(&mut reader.section("speech")),
+            watson: Watson::read(&mut reader.section("watson")),
+            deepgram: Deepgram::read(&mut reader.section("deepgram")),
+            recogniser: Recogniser::read(&mut reader.section("recogniser")),
             crawl: Crawl::read(&mut reader.section("crawl")),
             policy: Policy::read(&mut reader.section("policy")),
             store: Store::read(&mut reader.section("store")),
@@ -161,6 +169,7 @@ impl Config {
             );
         }
         self.check_carrier(reader);
+        self.check_speech(reader);
         self.check_policy(reader);
         let bind = self.media.bind;
         if bind.is_some_and(|ip| ip.is_ipv4() != self.sip.listen.is_ipv4()) {
@@ -199,6 +208,39 @@ impl Config {
                 if self.flowroute.secret_key.is_none() {
                     let remedy = "write it as ${file:PATH} or set PHONEAI_FLOWROUTE_SECRET_KEY";
                     missing("flowroute", "secret_key", remedy);
+                }
+            }
+        }
+    }
+}
+
+impl Config {
+    /// What the recogniser needs is there.
+    fn check_speech(&self, reader: &mut Reader<'_>) {
+        let mut missing = |section: &'static str, key: &str, remedy: &str| {
+            let what = "is empty, but speech.engine needs it";
+            reader.section(section).wrong(key, what, remedy);
+        };
+        match self.speech.engine {
+            Engine::Local => {}
+            Engine::Watson => {
+                if self.watson.url.is_none() {
+                    missing("watson", "url", "write the address that IBM's console shows");
+                }
+                if self.watson.api_key.is_none() {
+                    let remedy = "write it as ${file:PATH} or set PHONEAI_WATSON_API_KEY";
+                    missing("watson", "api_key", remedy);
+                }
+            }
+            Engine::Deepgram => {
+                if self.deepgram.api_key.is_none() {
+                    let remedy = "write it as ${file:PATH} or set PHONEAI_DEEPGRAM_API_KEY";
+                    missing("deepgram", "api_key", remedy);
+                }
+            }
+            Engine::WebSocket => {
+                if self.recogniser.url.is_none() {
+                    missing("recogniser", "url", "write an address like \"ws://127.0.0.1:2700\"");
                 }
             }
         }

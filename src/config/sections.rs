@@ -12,10 +12,7 @@ use super::{
     secret::Secret,
     setting::{HostPort, Setting, words},
 };
-use crate::{
-    http::IpRanges,
-    speech::{local::DEFAULT_HINT, model::SOURCES},
-};
+use crate::http::IpRanges;
 
 /// `[api]`: the REST API.
 #[derive(Clone, Debug, PartialEq)]
@@ -377,73 +374,6 @@ impl Media {
             (media.port_min, media.port_max) = (default.port_min, default.port_max);
         }
         media
-    }
-}
-
-/// Who turns speech into words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// The recogniser inside this program.
-    Local,
-}
-
-words!(Engine { "local" => Local });
-
-/// `[speech]`: speech recognition.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Speech {
-    /// Who recognises.
-    pub engine: Engine,
-    /// The model of the local recogniser.
-    pub model: String,
-    /// The directory of the model's files; `None` for one in the user's cache directory.
-    pub model_dir: Option<PathBuf>,
-    /// Threads that recognise; 0 for one on each two cores.
-    pub workers: u32,
-    /// Words that are likely, which the recogniser is told before it listens.
-    pub hint: String,
-    /// Seconds of audio that may wait for recognition in each call before some is dropped.
-    pub queue_seconds: u32,
-}
-
-impl Default for Speech {
-    fn default() -> Self {
-        Self {
-            engine: Engine::Local,
-            model: "tiny.en".to_owned(),
-            model_dir: None,
-            workers: 0,
-            hint: DEFAULT_HINT.to_owned(),
-            queue_seconds: 60,
-        }
-    }
-}
-
-impl Speech {
-    /// Most characters of a hint: the recogniser reads at most 223 tokens of it.
-    const MAX_HINT: usize = 600;
-
-    pub(super) fn read(s: &mut Section<'_, '_>) -> Self {
-        let default = Self::default();
-        let speech = Self {
-            engine: s.read("engine", default.engine),
-            model: s.read("model", default.model),
-            model_dir: s.read("model_dir", default.model_dir),
-            workers: s.read_in("workers", default.workers, 0..=256),
-            hint: s.read("hint", default.hint),
-            queue_seconds: s.read_in("queue_seconds", default.queue_seconds, 5..=600),
-        };
-        let models = SOURCES.map(|source| format!("\"{}\"", source.name)).join(" or ");
-        if !SOURCES.iter().any(|source| source.name == speech.model) {
-            s.wrong("model", "is not a model that this build knows", format!("write {models}"));
-        }
-        let length = speech.hint.chars().count();
-        if length > Self::MAX_HINT {
-            let what =
-                format!("has {length} characters, of which at most {} count", Self::MAX_HINT);
-            s.wrong("hint", what, "shorten it to the words that matter most");
-        }
-        speech
     }
 }
 

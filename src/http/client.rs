@@ -154,20 +154,35 @@ impl Client {
     /// # Errors
     /// Why there is none, and in that, whether the request may have arrived.
     pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
-        let url = &request.url;
-        let host = url.host().ok_or_else(|| HttpError::BadUrl(format!("{url} has no host")))?;
+        let name = host_of(&request.url)?.to_string();
+        let stream = self.open(&request.url).await?;
+        let after = self.limits.answer;
+        let answered = timeout(after, exchange(stream, &request, self.limits.body));
+        match answered.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(HttpError::Broken { host: name, error }),
+            Err(_) => Err(HttpError::Timeout { host: name, after }),
+        }
+    }
+
+    /// Connects, with TLS if the scheme is `https` or `wss`.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn open(&self, url: &Url) -> Result<Box<dyn Stream>, HttpError> {
+        let host = host_of(url)?;
         let name = host.to_string();
         let port = url.port_or_known_default().unwrap_or(0);
         let is_tls = match url.scheme() {
-            "https" => true,
-            "http" => false,
+            "https" | "wss" => true,
+            "http" | "ws" => false,
             other => return Err(HttpError::BadUrl(format!("{other} is neither http nor https"))),
         };
         let after = self.limits.connect;
         let connected = timeout(after, async {
             let stream = self.connect(&host, port).await?;
             if !is_tls {
-                return Ok(Connection::Plain(stream));
+                return Ok(Box::new(stream) as Box<dyn Stream>);
             }
             let failed = |error| HttpError::Connect { host: name.clone(), error };
             let server = match &host {
@@ -177,23 +192,9 @@ impl Client {
                 Host::Ipv6(ip) => ServerName::from(std::net::IpAddr::from(*ip)),
             };
             let stream = self.tls.connect(server, stream).await.map_err(failed)?;
-            Ok(Connection::Tls(Box::new(stream)))
+            Ok(Box::new(stream) as Box<dyn Stream>)
         });
-        let connection = connected
-            .await
-            .map_err(|_| HttpError::ConnectTimeout { host: name.clone(), after })??;
-        let after = self.limits.answer;
-        let answered = timeout(after, async {
-            match connection {
-                Connection::Plain(stream) => exchange(stream, &request, self.limits.body).await,
-                Connection::Tls(stream) => exchange(*stream, &request, self.limits.body).await,
-            }
-        });
-        match answered.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(HttpError::Broken { host: name, error }),
-            Err(_) => Err(HttpError::Timeout { host: name, after }),
-        }
+        connected.await.map_err(|_| HttpError::ConnectTimeout { host: name.clone(), after })?
     }
 
     /// Connects to the first address that the policy permits and that answers.
@@ -227,10 +228,14 @@ impl Client {
     }
 }
 
-enum Connection {
-    Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+fn host_of(url: &Url) -> Result<Host<&str>, HttpError> {
+    url.host().ok_or_else(|| HttpError::BadUrl(format!("{url} has no host")))
 }
+
+/// A connection, with or without TLS.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 async fn exchange<S>(stream: S, request: &Request, max_body: usize) -> Result<Answer, String>
 where

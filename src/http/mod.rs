@@ -1,4 +1,4 @@
-//! HTTP as a client: for the carrier's services and for webhooks.
+//! HTTP as a client: for the carrier's services, webhooks, and the opening of WebSockets.
 //!
 //! One request, one connection: at a handful of requests a second a pool would save nothing that
 //! matters, and a connection that was kept cannot be told from one that its peer has left, which
@@ -12,6 +12,6 @@ mod client;
 mod policy;
 
 pub use self::{
-    client::{Answer, Client, HttpError, Limits, Request, target},
+    client::{Answer, Client, HttpError, Limits, Request, Stream, target},
     policy::{AddressPolicy, IpRanges, NotARange},
 };

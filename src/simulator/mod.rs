@@ -11,6 +11,7 @@
 mod call;
 mod description;
 pub mod faults;
+pub mod hearing;
 pub mod line;
 mod load;
 pub mod measure;

@@ -202,7 +202,7 @@ impl Truth {
                     found.push(Difference::Missing { menu: menu(), keys: keys(), label });
                     continue;
                 };
-                if plain(&offered.label) != plain(&option.label) {
+                if !same_label(&offered.label, &option.label) {
                     found.push(Difference::Label {
                         menu: menu(),
                         keys: keys(),
@@ -257,6 +257,11 @@ fn describe(edge: Option<&Edge>, tree: &Tree) -> String {
             None => format!("prompt {}, which is missing", no.0),
         },
     }
+}
+
+/// True if two labels say the same: case, punctuation and a leading article do not count.
+pub fn same_label(one: &str, other: &str) -> bool {
+    plain(one) == plain(other)
 }
 
 /// A label's words as they are compared.

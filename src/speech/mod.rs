@@ -9,6 +9,7 @@ pub mod cutter;
 pub mod local;
 pub mod model;
 pub mod scripted;
+pub mod stream;
 pub mod whole;
 
 use tokio::sync::mpsc;
