@@ -4,6 +4,7 @@
 //! path is found, in which order a request is checked, what an error looks like) are not those of
 //! a router.
 
+mod answer_cache;
 mod auth;
 mod html;
 mod login;
@@ -11,7 +12,6 @@ pub(crate) mod password;
 mod rate;
 mod schema;
 mod server;
-mod tree_cache;
 mod v1;
 pub mod v2;
 
@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 pub use self::server::serve;
-use self::{password::Doorkeeper, rate::Rate, tree_cache::TreeCache};
+use self::{answer_cache::AnswerCache, password::Doorkeeper, rate::Rate};
 use crate::{
     calls::{gate::Gate, live::Live},
     carrier::{Desk, DeskSettings},
@@ -147,8 +147,9 @@ struct Inner {
     gate: Gate,
     watchers: Arc<Semaphore>,
     doorkeeper: Doorkeeper,
-    trees: TreeCache,
-    trees_v2: TreeCache,
+    trees: AnswerCache,
+    trees_v2: AnswerCache,
+    pages: AnswerCache,
     rate: Rate,
     rate_v2: Rate,
     /// True when the service ends: streams that never end by themselves end then.
@@ -176,8 +177,9 @@ impl Api {
             options,
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             doorkeeper: Doorkeeper::new(),
-            trees: TreeCache::default(),
-            trees_v2: TreeCache::default(),
+            trees: AnswerCache::default(),
+            trees_v2: AnswerCache::default(),
+            pages: AnswerCache::default(),
             rate: Rate::new(options.max_requests),
             rate_v2: Rate::new(options.max_requests_v2),
             closing: watch::Sender::new(false),
@@ -206,8 +208,13 @@ impl Api {
         &self.0.carrier
     }
 
-    fn trees(&self) -> &TreeCache {
+    fn trees(&self) -> &AnswerCache {
         &self.0.trees
+    }
+
+    /// Pages of lists of the first version that were asked for.
+    fn pages(&self) -> &AnswerCache {
+        &self.0.pages
     }
 
     fn options(&self) -> Options {

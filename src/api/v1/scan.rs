@@ -1,9 +1,12 @@
 //! `GET /api/scan/`: the scans by page, the newest first.
 
+use axum::body::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    Call, python,
+    Call, json_text,
+    negotiation::Render,
+    python,
     query::Query,
     reply::{Refusal, Reply},
     route::Route,
@@ -23,9 +26,15 @@ pub(super) async fn scan(call: &Call) -> Result<Reply, Refusal> {
     let filter = ScanFilter {
         number: call.query.last("number").filter(|n| !n.is_empty()).map(str::to_owned),
     };
-    let (count, rows) = call
-        .api
-        .store()
+    let store = call.api.store();
+    let is_plain = call.render == Render::Json { indent: None };
+    let asked = format!("{} {}", call.base, call.query.encode());
+    // Before anything is read: what changes while it is read makes what is kept old.
+    let generation = store.generation();
+    if let Some(text) = call.api.pages().get(&asked, generation).filter(|_| is_plain) {
+        return Ok(Reply::written(text));
+    }
+    let (count, rows) = store
         .scans(
             &filter,
             // Between 1 and MAX_LIMIT.
@@ -39,12 +48,18 @@ pub(super) async fn scan(call: &Call) -> Result<Reply, Refusal> {
         link(&call.base, &page.with("offset", offset.as_deref()))
     };
     let after = offset.saturating_add(limit);
-    Ok(Reply::ok(json!({
+    let answer = json!({
         "count": count,
         "next": if after >= i128::from(count) { Value::Null } else { link(after) },
         "previous": if offset == 0 { Value::Null } else { link(offset - limit) },
         "results": rows.iter().map(row).collect::<Vec<_>>(),
-    })))
+    });
+    if !is_plain {
+        return Ok(Reply::ok(answer));
+    }
+    let text = Bytes::from(json_text::text(&answer, None));
+    call.api.pages().put(&asked, generation, text.clone());
+    Ok(Reply::written(text))
 }
 
 fn link(base: &str, query: &Query) -> Value {

@@ -1,7 +1,7 @@
-//! Trees as they were last written, for as long as nothing in the database has changed.
+//! Answers as they were last written, for as long as nothing in the database has changed.
 //!
-//! A tree of 200 menus is read from 400 rows and written as 50 kB, and clients ask for it again and
-//! again while a crawl goes on elsewhere.
+//! A tree of 200 menus is read from 400 rows and written as 50 kB, and clients ask for it, as for
+//! the first pages of a list, again and again while nothing happens.
 
 use std::{
     collections::VecDeque,
@@ -12,46 +12,46 @@ use axum::body::Bytes;
 
 /// Bytes of all that is kept.
 const MAX_BYTES: usize = 32 * 1024 * 1024;
-/// Trees that are kept; one is looked for among all of them.
-const MAX_TREES: usize = 256;
+/// Answers that are kept; one is looked for among all of them.
+const MAX_ANSWERS: usize = 256;
 
-/// Trees by number, the one that was asked for last at the end.
+/// Answers by what was asked for, the one that was asked for last at the end.
 #[derive(Debug, Default)]
-pub(super) struct TreeCache(Mutex<Kept>);
+pub(super) struct AnswerCache(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    trees: VecDeque<(String, u64, Bytes)>,
+    answers: VecDeque<(String, u64, Bytes)>,
     bytes: usize,
 }
 
-impl TreeCache {
-    /// The answer for a number, if it was made in this generation of the database.
-    pub(super) fn get(&self, number: &str, generation: u64) -> Option<Bytes> {
+impl AnswerCache {
+    /// The answer to this, if it was made in this generation of the database.
+    pub(super) fn get(&self, asked: &str, generation: u64) -> Option<Bytes> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at =
-            kept.trees.iter().position(|(known, made, _)| known == number && *made == generation);
-        let tree = kept.trees.remove(at?)?;
-        let text = tree.2.clone();
-        kept.trees.push_back(tree);
+            kept.answers.iter().position(|(known, made, _)| known == asked && *made == generation);
+        let answer = kept.answers.remove(at?)?;
+        let text = answer.2.clone();
+        kept.answers.push_back(answer);
         Some(text)
     }
 
-    /// Keeps the answer for a number, made from what was read in this generation or later.
-    pub(super) fn put(&self, number: &str, generation: u64, text: Bytes) {
+    /// Keeps the answer to this, made from what was read in this generation or later.
+    pub(super) fn put(&self, asked: &str, generation: u64, text: Bytes) {
         if text.len() > MAX_BYTES / 4 {
             return;
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = kept.trees.iter().position(|(known, _, _)| known == number)
-            && let Some((_, _, old)) = kept.trees.remove(at)
+        if let Some(at) = kept.answers.iter().position(|(known, _, _)| known == asked)
+            && let Some((_, _, old)) = kept.answers.remove(at)
         {
             kept.bytes -= old.len();
         }
         kept.bytes += text.len();
-        kept.trees.push_back((number.to_owned(), generation, text));
-        while kept.bytes > MAX_BYTES || kept.trees.len() > MAX_TREES {
-            let Some((_, _, oldest)) = kept.trees.pop_front() else { break };
+        kept.answers.push_back((asked.to_owned(), generation, text));
+        while kept.bytes > MAX_BYTES || kept.answers.len() > MAX_ANSWERS {
+            let Some((_, _, oldest)) = kept.answers.pop_front() else { break };
             kept.bytes -= oldest.len();
         }
     }
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_given_only_in_the_generation_in_which_it_was_made() {
-        let cache = TreeCache::default();
+        let cache = AnswerCache::default();
         cache.put("1", 7, Bytes::from_static(b"old"));
         assert_eq!(cache.get("1", 7).as_deref(), Some(&b"old"[..]));
         assert_eq!((cache.get("1", 8), cache.get("2", 7)), (None, None));
@@ -73,8 +73,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_what_was_not_asked_for_goes_first() {
-        let cache = TreeCache::default();
-        for number in 0..=MAX_TREES {
+        let cache = AnswerCache::default();
+        for number in 0..=MAX_ANSWERS {
             cache.put(&number.to_string(), 1, Bytes::from_static(b"tree"));
             cache.get("0", 1);
         }
@@ -87,7 +87,7 @@ mod tests {
         }
         let kept = cache.0.lock().unwrap();
         assert!(kept.bytes <= MAX_BYTES);
-        let lengths = kept.trees.iter().map(|tree| tree.2.len());
+        let lengths = kept.answers.iter().map(|tree| tree.2.len());
         assert_eq!(kept.bytes, lengths.sum::<usize>());
     }
 }
