@@ -107,7 +107,11 @@ fn service(
             };
             let iam = Url::parse(&format!("http://{}/identity/token", far.iam_addr())).unwrap();
             let tokens = Tokens::new(iam, key, client(), clock);
-            (Arc::new(Watson::new(&settings)), settings.address(), Credentials::Iam(tokens))
+            (
+                Arc::new(Watson::new(&settings)),
+                settings.address(),
+                Credentials::Iam(Box::new(tokens)),
+            )
         }
         Protocol::Deepgram => {
             let settings = DeepgramSettings {

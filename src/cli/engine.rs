@@ -58,7 +58,7 @@ pub(super) async fn start(config: &Config, clock: Clock) -> Result<Arc<dyn Engin
             };
             let tokens = Tokens::new(watson.iam_url.0.clone(), api_key, client()?, clock);
             let dialect = Arc::new(Watson::new(&settings));
-            (dialect, settings.address(), Credentials::Iam(tokens))
+            (dialect, settings.address(), Credentials::Iam(Box::new(tokens)))
         }
         config::Engine::Deepgram => {
             let key = key(&deepgram.api_key).ok_or_else(|| needed("deepgram.api_key"))?;

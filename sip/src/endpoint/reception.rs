@@ -68,7 +68,7 @@ impl Reception {
 
     /// Sets the password of an account, or removes it. Its bindings end either way: whoever holds
     /// them may know only the old password. Nothing happens without a registrar, or if there are
-    /// [`MAX_ACCOUNTS`].
+    /// `MAX_ACCOUNTS`.
     pub fn set_account(&mut self, user: &str, secret: Option<Ha1>) {
         let Some(phones) = &mut self.phones else { return };
         let known = match secret {

@@ -1,6 +1,6 @@
 //! Connections: TCP and TLS, accepted and made, one task each.
 //!
-//! The driver owns a [`Connections`]; it never waits for a peer. A connection's task reads messages
+//! The driver owns a `Connections`; it never waits for a peer. A connection's task reads messages
 //! and hands them over through a bounded queue, so that a driver that is busy slows its peers down.
 //! A peer that does not read what it is sent loses its connection.
 

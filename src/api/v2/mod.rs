@@ -1,11 +1,11 @@
 //! The API for new clients, and for our own command line: resources, status codes as HTTP means
 //! them, errors as `application/problem+json` (RFC 9457).
 //!
-//! `/api/schema/` describes all of it; [`openapi::Description`] is made of the handlers.
+//! `/api/schema/` describes all of it; `openapi::Description` is made of the handlers.
 //!
 //! What is the same everywhere: lists come in pages, the newest row first, with `next` as the
-//! address of the next one ([`list`]); answers to GET have an entity tag ([`etag`]); what costs
-//! money takes an `Idempotency-Key` ([`once`]); a filter or field that is not known is refused and
+//! address of the next one (`list`); answers to GET have an entity tag (`etag`); what costs
+//! money takes an `Idempotency-Key` (`once`); a filter or field that is not known is refused and
 //! named.
 
 mod accept;

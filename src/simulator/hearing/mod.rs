@@ -166,6 +166,7 @@ pub async fn start(setup: Setup, clock: Clock) -> std::io::Result<Recogniser> {
 async fn serve(stream: TcpStream, setup: Setup, tokens: Arc<Issued>, number: usize, clock: Clock) {
     let trouble = (setup.trouble)(number);
     let mut desk: Option<Box<dyn Desk>> = None;
+    #[allow(clippy::result_large_err, reason = "the library wants an answer as its error")]
     let let_in = |request: &Request, answer: Response| {
         let refuse = |status: Refused| {
             let mut refused = ErrorResponse::new(None);
@@ -198,7 +199,6 @@ async fn serve(stream: TcpStream, setup: Setup, tokens: Arc<Issued>, number: usi
         desk = Some(opened.map_err(refuse)?);
         Ok(answer)
     };
-    #[allow(clippy::result_large_err, reason = "the library wants an answer as its error")]
     let accepted = accept_hdr_async(stream, let_in).await;
     let (Ok(socket), Some(desk)) = (accepted, desk) else { return };
     let Ok(Listening { ear, mut events }) = setup.engine.open(&format!("connection {number}"))

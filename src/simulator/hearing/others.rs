@@ -126,7 +126,7 @@ impl Desk for GenericDesk {
     }
 
     fn binary(&mut self, _now_ms: u64, bytes: &[u8]) -> Vec<Do> {
-        if !self.is_started || bytes.len() % 2 != 0 {
+        if !self.is_started || !bytes.len().is_multiple_of(2) {
             return vec![Do::Say(self.error("unexpected audio")), Do::Close(1008, "")];
         }
         let pairs = bytes.chunks_exact(2);

@@ -57,7 +57,7 @@ pub(super) struct Task {
 /// What came next.
 enum Next {
     Heard(Option<Heard>),
-    Opened(Result<Socket, Fault>),
+    Opened(Box<Result<Socket, Fault>>),
     Message(Option<Result<Message, tungstenite::Error>>),
     Room,
     Time,
@@ -126,7 +126,7 @@ impl Task {
             let next = tokio::select! {
                 heard = self.frames.recv(), if !is_over => Next::Heard(heard),
                 opened = async { opening.as_mut().unwrap_or(&mut never()).await },
-                    if opening.is_some() => Next::Opened(opened),
+                    if opening.is_some() => Next::Opened(Box::new(opened)),
                 message = async {
                     match &mut socket {
                         Some(socket) => socket.next().await,
@@ -153,7 +153,7 @@ impl Task {
                 }
                 Next::Opened(opened) => {
                     opening = None;
-                    match opened {
+                    match *opened {
                         Ok(open) => {
                             socket = Some(open);
                             session.connected(now);

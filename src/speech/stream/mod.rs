@@ -50,7 +50,7 @@ pub enum Credentials {
         key: Secret<String>,
     },
     /// Tokens of IBM's identity service.
-    Iam(Tokens),
+    Iam(Box<Tokens>),
 }
 
 /// A service that recognises speech.

@@ -190,7 +190,7 @@ impl Session {
             }
         }
         self.tape.push(at_ms, samples);
-        self.fed_at = Some((now, self.tape.to_ms()));
+        self.fed_at = Some((now, self.tape.ends()));
         self.advance(now);
     }
 
@@ -201,7 +201,7 @@ impl Session {
 
     /// Something hangs on the words of what was pushed so far.
     pub fn flush(&mut self, now: Instant) {
-        self.flush_wanted = Some(self.tape.to_ms());
+        self.flush_wanted = Some(self.tape.ends());
         self.advance(now);
     }
 
@@ -233,10 +233,10 @@ impl Session {
         }
         self.forget_what_is_gone();
         // What lies before the sound without words need not be heard again.
-        let sound = self.tape.sound().map_or(self.tape.to_ms(), |sound| sound.start);
+        let sound = self.tape.sound().map_or(self.tape.ends(), |sound| sound.start);
         let known = self.settled.max(sound.saturating_sub(PREROLL_MS));
         // Frames stay whole, as they came.
-        let base = self.tape.from_ms().max(known / FRAME_MS * FRAME_MS);
+        let base = self.tape.begins().max(known / FRAME_MS * FRAME_MS);
         self.quiet = self.quiet.max(base);
         self.tape.forget_before(base);
         self.link = Link::Up(Request {
@@ -360,7 +360,7 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let starved = self.fed_at.filter(|_| !self.ended).map(|(at, heard)| {
             // Each chunk of silence when it is due.
-            let written = self.tape.to_ms().saturating_sub(heard) + CHUNK_MS;
+            let written = self.tape.ends().saturating_sub(heard) + CHUNK_MS;
             at + STARVED + Duration::from_millis(written.into())
         });
         match &self.link {
@@ -408,8 +408,8 @@ impl Session {
 
     /// After a failure: the audio without final words, and where it begins.
     pub fn rest(&self) -> (CallMs, Vec<i16>) {
-        let from = self.tape.from_ms().max(self.settled);
-        (from, self.tape.samples(from, self.tape.to_ms()))
+        let from = self.tape.begins().max(self.settled);
+        (from, self.tape.samples(from, self.tape.ends()))
     }
 
     /// After a failure, if nobody else listens: tells that all that is not known is lost.
@@ -417,7 +417,7 @@ impl Session {
         let Some(why) = &self.failure else { return };
         let message = format!("{}: {why}", self.dialect.name());
         self.events.push_back(SpeechEvent::Failed { message });
-        self.lose_until(self.tape.to_ms());
+        self.lose_until(self.tape.ends());
     }
 
     /// After a failure nobody listens to what is pushed.
@@ -439,7 +439,7 @@ impl Session {
     /// Does what can be done now.
     fn advance(&mut self, now: Instant) {
         let is_behind = match &self.link {
-            Link::Up(request) => self.tape.from_ms() > request.sent,
+            Link::Up(request) => self.tape.begins() > request.sent,
             Link::Down { .. } | Link::Connecting => true,
             Link::Over => return,
         };
@@ -459,14 +459,14 @@ impl Session {
 
     fn over(&mut self) {
         self.link = Link::Over;
-        self.settle(self.tape.to_ms(), 0);
+        self.settle(self.tape.ends(), 0);
         self.take_back();
         self.tell_progress();
     }
 
     /// The tape is full, and what it has forgotten was not recognised.
     fn forget_what_is_gone(&mut self) {
-        let (known, from) = (self.settled.max(self.quiet), self.tape.from_ms());
+        let (known, from) = (self.settled.max(self.quiet), self.tape.begins());
         if from > known && self.fed_at.is_some() {
             self.counts.lost_ms += u64::from(from - known);
             self.events.push_back(SpeechEvent::Dropped { from_ms: known, to_ms: from });
@@ -479,7 +479,7 @@ impl Session {
     fn send(&mut self, now: Instant) {
         let restarts = self.dialect.restarts();
         let Link::Up(request) = &mut self.link else { return };
-        let all = self.tape.to_ms();
+        let all = self.tape.ends();
         let to = self.flush_wanted.filter(|_| !self.ended).map_or(all, |until| until.min(all));
         let hurry = self.flush_wanted.is_some() || self.ended;
         let held_back = request
@@ -509,7 +509,7 @@ impl Session {
         if self.flush_wanted.is_some() || request.awaiting.is_some() {
             return;
         }
-        let to = self.tape.to_ms();
+        let to = self.tape.ends();
         let late = self.dialect.phrase_silence_ms().saturating_add(LATE_MS);
         let wanted = match self.tape.sound() {
             Some(sound) => {
@@ -606,7 +606,7 @@ impl Session {
         self.counts.finals += 1;
         let end = words.last().map(|word| word.end_ms);
         if let Some(end) = end {
-            self.counts.latency.add(self.tape.to_ms().saturating_sub(end));
+            self.counts.latency.add(self.tape.ends().saturating_sub(end));
             self.interim = None;
             self.events.push_back(SpeechEvent::Final(transcript(words)));
         } else {
@@ -616,14 +616,14 @@ impl Session {
         if let Some(settled) = settled {
             // Beyond where words were asked for there may be more.
             let tail = asked.map_or(TAIL_MS, |until| until.saturating_sub(settled).min(TAIL_MS));
-            self.settle(settled.min(self.tape.to_ms()), tail);
+            self.settle(settled.min(self.tape.ends()), tail);
         }
     }
 
     /// Words on the call's clock, without those that are known already.
     fn placed(&self, base: CallMs, heard: &[HeardWord]) -> Vec<Word> {
         // Of words without a place it is known only that they were said in what is not settled.
-        let sound = self.tape.sound().unwrap_or(self.settled..self.tape.to_ms());
+        let sound = self.tape.sound().unwrap_or(self.settled..self.tape.ends());
         let length = sound.end.saturating_sub(sound.start);
         let count = u32::try_from(heard.len()).unwrap_or(u32::MAX).max(1);
         let share = |n: u32| {
@@ -677,7 +677,7 @@ impl Session {
         if self.tape.sound().is_some() || self.interim.is_some() {
             return;
         }
-        let mut until = self.tape.to_ms().saturating_sub(PREROLL_MS);
+        let mut until = self.tape.ends().saturating_sub(PREROLL_MS);
         if let Link::Up(request) = &self.link {
             until = until.min(request.sent);
         }
@@ -686,7 +686,7 @@ impl Session {
     }
 
     fn tell_progress(&mut self) {
-        let quiet = self.tape.to_ms().saturating_sub(DETECTOR_MS);
+        let quiet = self.tape.ends().saturating_sub(DETECTOR_MS);
         let sound = self.tape.sound().map_or(quiet, |sound| sound.start);
         let until = sound.min(self.interim.unwrap_or(CallMs::MAX)).max(self.settled);
         let least = if self.is_over() { 1 } else { TELL_EACH_MS };

@@ -42,12 +42,12 @@ impl Tape {
     }
 
     /// Where it begins.
-    pub fn from_ms(&self) -> CallMs {
+    pub fn begins(&self) -> CallMs {
         self.from_ms
     }
 
     /// Where it ends.
-    pub fn to_ms(&self) -> CallMs {
+    pub fn ends(&self) -> CallMs {
         self.from_ms.saturating_add((self.samples.len() / PER_MS) as CallMs)
     }
 
@@ -58,7 +58,7 @@ impl Tape {
             self.from_ms = at_ms;
         }
         self.silence_until(at_ms);
-        let known = (self.to_ms().saturating_sub(at_ms) as usize * PER_MS).min(samples.len());
+        let known = (self.ends().saturating_sub(at_ms) as usize * PER_MS).min(samples.len());
         for sample in samples.iter().skip(known) {
             self.append(*sample);
         }
@@ -67,11 +67,11 @@ impl Tape {
 
     /// Appends silence up to this time.
     pub fn silence_until(&mut self, at_ms: CallMs) {
-        let gap = at_ms.saturating_sub(self.to_ms());
+        let gap = at_ms.saturating_sub(self.ends());
         // More than the tape holds is not written only to be forgotten.
         let skipped = gap.saturating_sub(self.longest_ms);
         if skipped > 0 {
-            self.forget_before(self.to_ms());
+            self.forget_before(self.ends());
             self.from_ms = self.from_ms.saturating_add(skipped);
         }
         for _ in 0..(gap - skipped) as usize * PER_MS {
@@ -87,7 +87,7 @@ impl Tape {
             return;
         }
         if self.level.is_active(&self.frame) {
-            let to = self.to_ms();
+            let to = self.ends();
             let from = to.saturating_sub(FRAME_MS);
             match self.sounds.back_mut() {
                 Some(last) if from <= last.end.saturating_add(JOIN_MS) => last.end = to,
@@ -98,7 +98,7 @@ impl Tape {
     }
 
     fn shorten(&mut self) {
-        let to = self.to_ms();
+        let to = self.ends();
         if to - self.from_ms > self.longest_ms {
             self.forget_before(to - self.longest_ms);
         }
@@ -106,7 +106,7 @@ impl Tape {
 
     /// Forgets what is earlier.
     pub fn forget_before(&mut self, at_ms: CallMs) {
-        let at_ms = at_ms.min(self.to_ms());
+        let at_ms = at_ms.min(self.ends());
         let gone = at_ms.saturating_sub(self.from_ms);
         self.samples.drain(..(gone as usize * PER_MS).min(self.samples.len()));
         self.from_ms += gone;
@@ -116,7 +116,7 @@ impl Tape {
     /// Forgets only that there was sound before this: it has been recognised. So is sound that ended
     /// within `tail_ms` after it, if it is over.
     pub fn forget_sound_before(&mut self, at_ms: CallMs, tail_ms: CallMs) {
-        let (end, now) = (at_ms.saturating_add(tail_ms), self.to_ms());
+        let (end, now) = (at_ms.saturating_add(tail_ms), self.ends());
         let is_known = |sound: &Range<CallMs>| {
             sound.end <= at_ms || (sound.end <= end && sound.end.saturating_add(JOIN_MS) < now)
         };
@@ -157,7 +157,7 @@ mod tests {
         tape.push(100, &[7; 160]);
         tape.push(160, &[8; 160]);
         tape.push(170, &[9; 160]);
-        assert_eq!((tape.from_ms(), tape.to_ms()), (100, 190));
+        assert_eq!((tape.begins(), tape.ends()), (100, 190));
         assert_eq!(tape.samples(110, 165)[..80], [7; 80]);
         assert_eq!(tape.samples(120, 160), vec![0; 320]);
         assert_eq!(tape.samples(160, 180), vec![8; 160]);
@@ -169,9 +169,9 @@ mod tests {
         let mut tape = Tape::new(1_000);
         tape.push(0, &loud(400));
         tape.silence_until(1_300);
-        assert_eq!((tape.from_ms(), tape.to_ms()), (300, 1_300));
+        assert_eq!((tape.begins(), tape.ends()), (300, 1_300));
         tape.push(CallMs::MAX - 100, &[1; 160]);
-        assert_eq!(tape.to_ms(), CallMs::MAX - 80);
+        assert_eq!(tape.ends(), CallMs::MAX - 80);
         assert!(tape.samples.len() <= 8_000);
     }
 
@@ -191,6 +191,6 @@ mod tests {
         tape.forget_sound_before(900, 0);
         assert!(tape.sound().unwrap().start >= 1_000);
         tape.forget_before(1_100);
-        assert_eq!((tape.sound(), tape.from_ms()), (None, 1_100));
+        assert_eq!((tape.sound(), tape.begins()), (None, 1_100));
     }
 }

@@ -292,7 +292,10 @@ mod tests {
         Watson::new(&settings()).read(text).unwrap()
     }
 
-    fn words(told: &[Told]) -> Vec<(String, Option<(u32, u32)>, Option<f32>)> {
+    /// Text, place and confidence.
+    type Heard = (String, Option<(u32, u32)>, Option<f32>);
+
+    fn words(told: &[Told]) -> Vec<Heard> {
         let phrases = told.iter().filter_map(|told| match told {
             Told::Phrase(phrase) => Some(phrase),
             Told::Ready | Told::Remark(_) | Told::Fault(_) => None,
