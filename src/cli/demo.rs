@@ -68,6 +68,9 @@ pub(super) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         let clock = Clock::fast(args.pace);
         let carrier = Carrier::start(ANY_PORT, config.simulator.menus.as_deref(), clock).await?;
         config.trunk = Some(carrier.trunk());
+        // So that messages and numbers can be tried too, with --keep.
+        let services = parts::start_services(ANY_PORT).await?;
+        (config.carrier, config.flowroute) = parts::simulated_carrier(&services)?;
         let sample = choose(carrier.samples(), args.number.as_deref())?;
         // Before the service starts, because the directory belongs to one process at a time.
         let token = parts::create_token(&data.dir, "demo", true).await?;
@@ -76,6 +79,7 @@ pub(super) fn run(args: Args, out: &mut Output) -> Result<(), Failure> {
         let shown =
             show(&service, &carrier, &sample, &token, clock, &mut signals, args.keep, out).await;
         serve::stop(service, &mut signals).await;
+        services.shutdown().await;
         carrier.shutdown().await;
         shown
     })

@@ -309,6 +309,23 @@ pub(super) async fn start_services(listen: SocketAddr) -> Result<Services, Failu
     })
 }
 
+/// The settings of a service that uses them.
+pub(super) fn simulated_carrier(
+    services: &Services,
+) -> Result<(config::Carrier, config::Flowroute), Failure> {
+    let carrier = config::Carrier {
+        name: config::CarrierName::Flowroute,
+        sms_from: "12025550100".to_owned(),
+        ..config::Carrier::default()
+    };
+    let flowroute = config::Flowroute {
+        url: Some(services.url().parse().map_err(Failure::failed)?),
+        access_key: SIMULATOR_USER.to_owned(),
+        secret_key: Some(Secret::new(SIMULATOR_USER.to_owned())),
+    };
+    Ok((carrier, flowroute))
+}
+
 /// The simulated carrier, running.
 pub(super) struct Carrier {
     simulator: Simulator,
