@@ -158,7 +158,7 @@ async fn a_call_that_cannot_be_placed_says_why() {
         (json, "{}", 400),
         (json, r#"{"number":5}"#, 400),
         (json, r#"{"number":"1","colour":"red"}"#, 400),
-        (json, r#"{"number":"sip:a@b"}"#, 422),
+        (json, r#"{"number":"sip:@b"}"#, 422),
         (json, r#"{"number":""}"#, 422),
         (json, r#"{"number":"1","caller_id":"1\r\n"}"#, 422),
     ] {
