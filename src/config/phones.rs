@@ -14,8 +14,8 @@ pub enum Digests {
     Sha256AndMd5,
     /// SHA-256 alone.
     Sha256,
-    /// MD5 alone. There are phones that give up when they are offered what they do not know:
-    /// baresip 1.0 and SIPp 3.6 among them.
+    /// MD5 alone. There are phones that give up when they are offered what they do not know, such
+    /// as baresip 1.0.
     Md5,
 }
 
