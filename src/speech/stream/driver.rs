@@ -115,6 +115,11 @@ impl Task {
                 outbox.deliver_all(&self.listener).await;
                 return None;
             }
+            if !session.is_connected() {
+                // It was given up for not answering. Its end, when that comes, says nothing about
+                // the connection that is opened now.
+                socket = None;
+            }
             if let Some(open) = &mut socket
                 && let Err(fault) = write(self.service.clock, session, open).await
             {
